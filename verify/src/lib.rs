@@ -1,1 +1,4 @@
-//! verify
+//! The auditor's side: the release bundle's formats, the checks over it, and the rebuild.
+
+pub mod plan;
+pub mod rebuild;

@@ -1,0 +1,1 @@
+//! Building what is released, hermetically, by one recipe under two engines.
