@@ -1,0 +1,81 @@
+//! Measurements, tortures and random input: which program of which crate does each.
+//!
+//! The programs are examples of the crates that they measure; they print their own tables. Only
+//! the build's measurement lives here, because it drives both engines.
+
+use std::process::ExitCode;
+
+use crate::bootstrap;
+use crate::cli::{BenchArgs, FuzzArgs, Measurement, SoakArgs, Torture};
+use crate::outcome::{FALSE, HOLDS, NO_VERDICT};
+use crate::shell;
+use crate::tidy;
+
+/// An example program of a crate, built with optimisation.
+struct Example {
+    package: &'static str,
+    name: &'static str,
+}
+
+/// Runs one measurement.
+pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<ExitCode> {
+    let example = match args.what {
+        Measurement::Build => return build(args),
+        Measurement::Node => Example {
+            package: "node",
+            name: "bench_node",
+        },
+        Measurement::Verify => Example {
+            package: "verify",
+            name: "bench_verify",
+        },
+    };
+    example.run(&args.arguments)
+}
+
+/// Runs one torture.
+pub(crate) fn soak(args: &SoakArgs) -> anyhow::Result<ExitCode> {
+    let example = match args.what {
+        Torture::Kill => Example {
+            package: "node",
+            name: "soak_kill",
+        },
+    };
+    example.run(&args.arguments)
+}
+
+/// Feeds random and mutated documents to every parser of outside data.
+pub(crate) fn fuzz(args: &FuzzArgs) -> anyhow::Result<ExitCode> {
+    Example {
+        package: "verify",
+        name: "fuzz_parsers",
+    }
+    .run(&["--rounds".to_owned(), args.rounds.to_string()])
+}
+
+#[cfg(feature = "engineer")]
+fn build(args: &BenchArgs) -> anyhow::Result<ExitCode> {
+    anyhow::bail!("{:?}", args.arguments)
+}
+
+#[cfg(not(feature = "engineer"))]
+fn build(_: &BenchArgs) -> anyhow::Result<ExitCode> {
+    bootstrap::install(bootstrap::FOR_MEASURED_BUILDS)?;
+    bootstrap::start_again()
+}
+
+impl Example {
+    fn run(&self, arguments: &[String]) -> anyhow::Result<ExitCode> {
+        let status = shell::program(bootstrap::cargo())
+            .folder(&tidy::workspace_root())
+            .args(["run", "--locked", "--release"])
+            .args(["--package", self.package, "--example", self.name, "--"])
+            .args(arguments)
+            .status()?;
+        Ok(ExitCode::from(match status.code() {
+            Some(0) => HOLDS,
+            Some(1) => FALSE,
+            _ => NO_VERDICT,
+        }))
+    }
+}

@@ -1,0 +1,299 @@
+//! Gets a fresh Debian machine ready for a task, and starts the task again with all it needs.
+//!
+//! What a task needs beyond the Rust toolchain stands in one table with the reason. Missing
+//! packages are installed through apt, which is said first; without root and without a
+//! password-free `sudo` the one command is printed and the exit code is 2.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+
+use crate::cli::Task;
+use crate::outcome::{NO_VERDICT, Undecided};
+use crate::shell;
+use crate::talk;
+
+/// What a Debian package is needed for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Use {
+    /// To compile and run xtask with the feature `engineer`.
+    Engineer,
+    /// To compile the whole workspace and run its tests.
+    Tests,
+    /// To build hermetically with Nix.
+    Nix,
+}
+
+/// One Debian package with the reason why it is needed.
+#[derive(Debug)]
+struct Need {
+    package: &'static str,
+    /// A program or file that shows the package's content to be there, however it was installed.
+    shown_by: Sign,
+    used_for: &'static [Use],
+    reason: &'static str,
+}
+
+#[derive(Debug)]
+enum Sign {
+    /// A program on `PATH`.
+    Program(&'static str),
+    /// Any of these files.
+    File(&'static [&'static str]),
+}
+
+const NEEDS: &[Need] = &[
+    Need {
+        package: "gcc",
+        shown_by: Sign::Program("cc"),
+        used_for: &[Use::Engineer, Use::Tests],
+        reason: "the linker, and the C code of some crates",
+    },
+    Need {
+        package: "libc6-dev",
+        shown_by: Sign::File(&["/usr/include/stdio.h"]),
+        used_for: &[Use::Engineer, Use::Tests],
+        reason: "C headers for the crates with C code",
+    },
+    Need {
+        package: "make",
+        shown_by: Sign::Program("make"),
+        used_for: &[Use::Tests],
+        reason: "builds the node's vendored OpenSSL",
+    },
+    Need {
+        package: "perl",
+        shown_by: Sign::File(&[
+            "/usr/share/perl/5.36",
+            "/usr/share/perl/5.40",
+            "/usr/share/perl",
+        ]),
+        used_for: &[Use::Tests],
+        reason: "configures the node's vendored OpenSSL",
+    },
+    Need {
+        package: "pkg-config",
+        shown_by: Sign::Program("pkg-config"),
+        used_for: &[Use::Engineer, Use::Tests],
+        reason: "finds libgpgme",
+    },
+    Need {
+        package: "libgpgme-dev",
+        shown_by: Sign::File(&[
+            "/usr/include/gpgme.h",
+            "/usr/include/x86_64-linux-gnu/gpgme.h",
+        ]),
+        used_for: &[Use::Engineer, Use::Tests],
+        reason: "GnuPG as a library: signs the bundle, checks the tag a second time",
+    },
+    Need {
+        package: "libgpg-error-dev",
+        shown_by: Sign::File(&[
+            "/usr/include/gpg-error.h",
+            "/usr/include/x86_64-linux-gnu/gpg-error.h",
+        ]),
+        used_for: &[Use::Engineer, Use::Tests],
+        reason: "GnuPG's error codes, which libgpgme's headers include",
+    },
+    Need {
+        package: "gnupg",
+        shown_by: Sign::Program("gpg"),
+        used_for: &[Use::Engineer, Use::Tests],
+        reason: "the engineer's keys",
+    },
+    Need {
+        package: "git",
+        shown_by: Sign::Program("git"),
+        used_for: &[Use::Engineer, Use::Tests],
+        reason: "the tag, the tree's state and the source bundle",
+    },
+    Need {
+        package: "openssh-client",
+        shown_by: Sign::Program("ssh-keygen"),
+        used_for: &[Use::Tests],
+        reason: "makes the SSH-signed tag that the gate must refuse",
+    },
+    Need {
+        package: "xz-utils",
+        shown_by: Sign::Program("xz"),
+        used_for: &[Use::Tests],
+        reason: "packs archives that tests unpack",
+    },
+    Need {
+        package: "nix-bin",
+        shown_by: Sign::Program("nix-store"),
+        used_for: &[Use::Nix, Use::Tests],
+        reason: "the reference engine of the hermetic build",
+    },
+];
+
+/// What has to be there before a task can run.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wanted(&'static [Use]);
+
+/// What the tests want.
+pub(crate) const FOR_TESTS: Wanted = Wanted(&[Use::Engineer, Use::Tests]);
+
+/// What the measured builds want.
+#[cfg_attr(
+    feature = "engineer",
+    expect(dead_code, reason = "called before the feature is on")
+)]
+pub(crate) const FOR_MEASURED_BUILDS: Wanted = Wanted(&[Use::Engineer, Use::Nix]);
+
+/// What a task of the feature `engineer` wants.
+#[cfg_attr(
+    feature = "engineer",
+    expect(dead_code, reason = "called before the feature is on")
+)]
+pub(crate) fn for_task(task: &Task) -> Wanted {
+    match task {
+        // Without Nix, a release refuses by itself and names `--engine namespaces`: an engineer
+        // who asked for no package manager does not get one installed behind his back.
+        Task::Release(_) | Task::Inputs(_) => Wanted(&[Use::Engineer]),
+        _ => Wanted(&[Use::Engineer, Use::Nix]),
+    }
+}
+
+/// Installs what is missing.
+///
+/// # Errors
+/// [`Undecided`] with the one command to run, where nobody here may install packages.
+pub(crate) fn install(wanted: Wanted) -> anyhow::Result<()> {
+    let missing: Vec<&Need> = NEEDS
+        .iter()
+        .filter(|need| need.used_for.iter().any(|used| wanted.0.contains(used)))
+        .filter(|need| !is_there(&need.shown_by))
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    talk::say("installing what this task needs and this machine does not have:");
+    for need in &missing {
+        talk::say(&format!("    {:<18}{}", need.package, need.reason));
+    }
+    let packages: Vec<&str> = missing.iter().map(|need| need.package).collect();
+    let one_command = format!(
+        "sudo apt-get update && sudo apt-get install --no-install-recommends -y {}",
+        packages.join(" ")
+    );
+    if !shell::exists("apt-get") {
+        return Err(cannot("this machine has no apt-get", &one_command));
+    }
+    let Some(prefix) = privilege()? else {
+        return Err(cannot(
+            "this user is not root and `sudo -n` asks for a password",
+            &one_command,
+        ));
+    };
+    apt(prefix, &["update", "-q"])
+        .or_else(|_| apt(prefix, &["update", "-q"]))
+        .and_then(|()| {
+            let mut arguments = vec!["install", "--no-install-recommends", "-y", "-q"];
+            arguments.extend(&packages);
+            apt(prefix, &arguments)
+        })
+        .map_err(|error| cannot(&error.to_string(), &one_command))
+}
+
+/// Starts the same command again, built with the feature `engineer`.
+#[cfg_attr(
+    feature = "engineer",
+    expect(dead_code, reason = "called before the feature is on")
+)]
+pub(crate) fn start_again() -> anyhow::Result<ExitCode> {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
+    let status = shell::program(cargo())
+        .args([
+            "run",
+            "--locked",
+            "--features",
+            "engineer",
+            "--manifest-path",
+        ])
+        .arg(&manifest)
+        .arg("--")
+        .args(std::env::args_os().skip(1))
+        .status()?;
+    let code = status
+        .code()
+        .context("the task was ended by a signal")
+        .map_err(|error| {
+            error.context(format!("`{}` did not end by itself", manifest.display()))
+        })?;
+    Ok(ExitCode::from(u8::try_from(code).unwrap_or(NO_VERDICT)))
+}
+
+/// The cargo that started this program, so that the pinned toolchain stays the same.
+pub(crate) fn cargo() -> std::ffi::OsString {
+    std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
+}
+
+fn is_there(sign: &Sign) -> bool {
+    match sign {
+        Sign::Program(name) => shell::exists(name),
+        Sign::File(paths) => paths.iter().any(|path| Path::new(path).exists()),
+    }
+}
+
+/// The words before `apt-get` that let it install: none for root, `sudo -n` where it works.
+fn privilege() -> anyhow::Result<Option<&'static [&'static str]>> {
+    let user = shell::program("id").arg("-u").read_line()?;
+    if user == "0" {
+        return Ok(Some(&[]));
+    }
+    let sudo = shell::exists("sudo")
+        && shell::program("sudo")
+            .args(["-n", "true"])
+            .outcome()?
+            .0
+            .success();
+    Ok(sudo.then_some(&["sudo", "-n"]))
+}
+
+fn apt(prefix: &[&str], arguments: &[&str]) -> anyhow::Result<()> {
+    let mut words = prefix.iter().copied().chain(["apt-get"]);
+    let first = words.next().context("apt-get is always named")?;
+    shell::program(first)
+        .args(words)
+        .args(arguments)
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .run()
+}
+
+fn cannot(why: &str, one_command: &str) -> anyhow::Error {
+    Undecided::new(
+        "packages that this task needs are not installed",
+        vec![why.to_owned()],
+        vec![format!("install them with `{one_command}`")],
+    )
+    .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_package_is_named_once_and_with_a_reason() {
+        for (index, need) in NEEDS.iter().enumerate() {
+            assert!(!need.reason.is_empty() && !need.used_for.is_empty());
+            assert!(
+                NEEDS[..index]
+                    .iter()
+                    .all(|other| other.package != need.package),
+                "`{}` stands twice in the table",
+                need.package
+            );
+        }
+    }
+
+    #[test]
+    fn nobody_gets_nix_installed_by_a_release() {
+        let task = Task::Inputs(crate::cli::InputsArgs {
+            command: crate::cli::InputsCommand::List,
+        });
+        assert!(!for_task(&task).0.contains(&Use::Nix));
+    }
+}

@@ -1,0 +1,172 @@
+//! The command line: what can be asked, in the words of `--help`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// The project's own tasks: test, measure, release.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", version)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) task: Task,
+}
+
+/// One task.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Task {
+    /// Format, layout and lint checks, then every test of every crate
+    #[command(visible_alias = "ci")]
+    Test(TestArgs),
+    /// The rules of the repository's layout that the compiler does not check
+    Tidy,
+    /// Measurements against the field's other tools, written into docs/benchmarks.md
+    Bench(BenchArgs),
+    /// Kills the node again and again and looks for lost writes
+    Soak(SoakArgs),
+    /// Feeds random bytes to the parsers of outside data
+    Fuzz(FuzzArgs),
+    /// Gate, hermetic build, SBOM, provenance, signatures: a release bundle from a signed tag
+    Release(ReleaseArgs),
+    /// The pinned inputs of the hermetic build
+    Inputs(InputsArgs),
+    /// A whole release and its verification with a throw-away key, in a scratch clone
+    Demo(DemoArgs),
+}
+
+/// What `test` runs.
+#[derive(Debug, Args)]
+pub(crate) struct TestArgs {
+    /// Only the format, layout and lint checks
+    #[arg(long)]
+    pub(crate) checks_only: bool,
+    /// Arguments for the test programs, such as a part of a test's name
+    #[arg(last = true)]
+    pub(crate) filter: Vec<String>,
+}
+
+/// What `bench` measures.
+#[derive(Debug, Args)]
+pub(crate) struct BenchArgs {
+    /// The measurement
+    pub(crate) what: Measurement,
+    /// Arguments for the measuring program
+    #[arg(last = true)]
+    pub(crate) arguments: Vec<String>,
+}
+
+/// A measurement of `bench`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Measurement {
+    /// The hermetic build by both engines against a plain `cargo build --release --locked`
+    Build,
+    /// The node's stores and searches
+    Node,
+    /// `verify` against the tools that each do a part of it
+    Verify,
+}
+
+/// What `soak` tortures.
+#[derive(Debug, Args)]
+pub(crate) struct SoakArgs {
+    /// The torture
+    #[arg(value_enum, default_value_t = Torture::Kill)]
+    pub(crate) what: Torture,
+    /// Arguments for the torturing program
+    #[arg(last = true)]
+    pub(crate) arguments: Vec<String>,
+}
+
+/// A torture of `soak`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Torture {
+    /// SIGKILL in the middle of writes, then a check of every acknowledged one
+    Kill,
+}
+
+/// What `fuzz` feeds.
+#[derive(Debug, Args)]
+pub(crate) struct FuzzArgs {
+    /// How many random documents each parser gets
+    #[arg(long, default_value_t = 20_000)]
+    pub(crate) rounds: u32,
+}
+
+/// What `release` needs to know.
+#[derive(Debug, Args)]
+pub(crate) struct ReleaseArgs {
+    /// The signed tag, such as v0.1.0
+    pub(crate) tag: String,
+    /// Fingerprint of the key in the engineer's GnuPG that signs the bundle
+    #[arg(long, value_name = "FPR")]
+    pub(crate) sign_with: Option<String>,
+    /// Which engine makes the build that is shipped; the other one makes the second build
+    #[arg(long, value_enum, default_value_t = EngineArg::Nix)]
+    pub(crate) engine: EngineArg,
+    /// Checkout of the RustSec advisory database
+    #[arg(long, value_name = "DIR", env = "HALLMARK_ADVISORY_DB")]
+    pub(crate) advisory_db: Option<PathBuf>,
+    /// Where to put the finished and verified bundle; without it nothing is published
+    #[arg(long, value_name = "DIR")]
+    pub(crate) publish: Option<PathBuf>,
+}
+
+/// An engine of the hermetic build.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum EngineArg {
+    /// Nix, in its sandbox
+    Nix,
+    /// Linux namespaces, without Nix
+    Namespaces,
+}
+
+/// What to do with the pinned inputs.
+#[derive(Debug, Args)]
+pub(crate) struct InputsArgs {
+    #[command(subcommand)]
+    pub(crate) command: InputsCommand,
+}
+
+/// A command on the pinned inputs.
+#[derive(Debug, Subcommand)]
+pub(crate) enum InputsCommand {
+    /// Gets every input, checks it against its pin and makes it known to both engines
+    Fetch,
+    /// Checks each Debian package against Debian's signed Release file
+    Verify,
+    /// Pins anew from what the ordinary clients offer now
+    Update,
+    /// Writes every input into a folder that can be carried to a machine without a network
+    Export {
+        /// The folder to write
+        dir: PathBuf,
+    },
+    /// Takes every input from such a folder
+    Import {
+        /// The folder that `export` wrote
+        dir: PathBuf,
+    },
+    /// Lists the inputs with version, size and digest
+    List,
+}
+
+/// What `demo` needs to know.
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// Checkout of the RustSec advisory database
+    #[arg(long, value_name = "DIR", env = "HALLMARK_ADVISORY_DB")]
+    pub(crate) advisory_db: Option<PathBuf>,
+    /// Which engine makes the build that is shipped; the other one rebuilds it
+    #[arg(long, value_enum, default_value_t = EngineArg::Nix)]
+    pub(crate) engine: EngineArg,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}
