@@ -1,4 +1,5 @@
 //! The auditor's side: the release bundle's formats, the checks over it, and the rebuild.
 
+pub mod attest;
 pub mod plan;
 pub mod rebuild;
