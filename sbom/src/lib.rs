@@ -4,3 +4,5 @@
 //! This crate does no input or output, reads no clock and no environment: same bytes in, same bytes out.
 
 pub mod digest;
+pub mod model;
+pub mod source;
