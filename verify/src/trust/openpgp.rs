@@ -1,0 +1,512 @@
+//! Answers: who signed these bytes, and may that signature count now?
+//!
+//! A signature counts when its mathematics hold, its hash is strong, its key is in the keyring,
+//! and that key was neither expired nor revoked: not when it signed, and not since. Each way to
+//! fall short has its own variant. Nothing here reads the clock: `now` is an argument.
+//! RFC 9580, sections 5.2 and 13.
+
+use std::time::{Duration, SystemTime};
+
+use openpgp::cert::amalgamation::{ValidAmalgamation as _, ValidateAmalgamation as _};
+use openpgp::cert::amalgamation::key::{ErasedKeyAmalgamation, SubordinateKeyAmalgamation, ValidErasedKeyAmalgamation};
+use openpgp::packet::Signature;
+use openpgp::packet::key::PublicParts;
+use openpgp::packet::signature::subpacket::SubpacketTag;
+use openpgp::parse::Parse;
+use openpgp::policy::{HashAlgoSecurity, Policy as _, StandardPolicy};
+use openpgp::serialize::SerializeInto as _;
+use openpgp::types::{HashAlgorithm, RevocationStatus, RevocationType, SignatureType};
+use openpgp::{Cert, Packet, PacketPile};
+use sequoia_openpgp as openpgp;
+
+use super::armor;
+use super::keyring::{Fingerprint, Keyring, holder_of};
+
+/// How far a signature's time may lie in the future: clocks differ.
+pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(300);
+
+/// The largest signature file that is read, in bytes.
+pub const MAX_SIGNATURE_BYTES: usize = 1 << 20;
+
+/// The most signatures in one file.
+const MAX_SIGNATURES: usize = 64;
+
+/// How signatures are judged. There is no default: the caller says what time it is.
+#[derive(Debug, Clone)]
+pub struct SignatureRules {
+    now: SystemTime,
+    sha1_accepted_until: Option<SystemTime>,
+    accept_expired_since: bool,
+    accept_retired_since: bool,
+}
+
+impl SignatureRules {
+    /// The strict rules at this time: SHA-1 is refused, and so is every key that is expired or
+    /// revoked now, even if it was in force when it signed.
+    #[must_use]
+    pub fn strict(now: SystemTime) -> Self {
+        Self { now, sha1_accepted_until: None, accept_expired_since: false, accept_retired_since: false }
+    }
+
+    /// Takes SHA-1 signatures until this time; `None` takes none.
+    #[must_use]
+    pub fn accept_sha1_until(mut self, until: Option<SystemTime>) -> Self {
+        self.sha1_accepted_until = until;
+        self
+    }
+
+    /// Takes signatures of keys that have expired since they signed.
+    #[must_use]
+    pub fn accept_expired_since(mut self, accept: bool) -> Self {
+        self.accept_expired_since = accept;
+        self
+    }
+
+    /// Takes signatures of keys that were retired or superseded since they signed. A key that
+    /// was revoked as compromised, or without a reason, is never taken.
+    #[must_use]
+    pub fn accept_retired_since(mut self, accept: bool) -> Self {
+        self.accept_retired_since = accept;
+        self
+    }
+
+    /// The time at which these rules judge.
+    #[must_use]
+    pub fn now(&self) -> SystemTime {
+        self.now
+    }
+
+    fn takes(&self, hash: HashAlgorithm) -> bool {
+        match hash {
+            HashAlgorithm::SHA1 => self.sha1_accepted_until.is_some_and(|until| self.now < until),
+            HashAlgorithm::MD5 | HashAlgorithm::RipeMD => false,
+            _ => true,
+        }
+    }
+}
+
+/// Why a signature does not count.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SignatureRefusal {
+    /// It cannot be read as OpenPGP signatures.
+    #[error("it cannot be read as an OpenPGP signature: {why}")]
+    Unreadable {
+        /// What the parser said.
+        why: String,
+    },
+    /// The bytes hold a packet that could be changed without notice.
+    #[error("its bytes are not in the one accepted spelling: {why}")]
+    NotCanonical {
+        /// What is spelt otherwise.
+        why: String,
+    },
+    /// It is no signature over a document.
+    #[error("it is of type {kind}, not a signature over a document")]
+    NotOverADocument {
+        /// The signature type.
+        kind: String,
+    },
+    /// Its hash can be forged.
+    #[error("it uses the weak hash {algorithm}")]
+    WeakHash {
+        /// The algorithm's name.
+        algorithm: String,
+    },
+    /// No certificate in the keyring holds the key.
+    #[error("it was made by the key `{issuer}`, which is not in the keyring")]
+    UnknownKey {
+        /// Fingerprint or key id as the signature names it; empty where it names none.
+        issuer: String,
+    },
+    /// The signature is not one of this key over these bytes.
+    #[error("the signature by `{certificate}` does not match the signed bytes")]
+    Bad {
+        /// The certificate that the signature names.
+        certificate: Fingerprint,
+    },
+    /// The signature says it was made later than now.
+    #[error("it claims to be made at {at}, which is in the future")]
+    FromTheFuture {
+        /// The claimed time.
+        at: Instant,
+    },
+    /// The signature itself had an expiry that has passed.
+    #[error("the signature itself expired at {at}")]
+    SignatureExpired {
+        /// When.
+        at: Instant,
+    },
+    /// The key had expired before it signed.
+    #[error("the key `{certificate}` had expired at {at}, before it signed at {signed}")]
+    KeyExpired {
+        /// The signer's certificate.
+        certificate: Fingerprint,
+        /// When it expired.
+        at: Instant,
+        /// When it signed.
+        signed: Instant,
+    },
+    /// The key was in force when it signed and has expired since.
+    #[error("the key `{certificate}` signed at {signed} and has expired since, at {at}")]
+    KeyExpiredSince {
+        /// The signer's certificate.
+        certificate: Fingerprint,
+        /// When it expired.
+        at: Instant,
+        /// When it signed.
+        signed: Instant,
+    },
+    /// The key had been revoked before it signed.
+    #[error("the key `{certificate}` was revoked at {at} ({reason}), before it signed at {signed}")]
+    KeyRevokedAtSigning {
+        /// The signer's certificate.
+        certificate: Fingerprint,
+        /// When it was revoked.
+        at: Instant,
+        /// When it signed.
+        signed: Instant,
+        /// Why, in the revoker's words.
+        reason: String,
+    },
+    /// The key has been revoked since it signed.
+    #[error("the key `{certificate}` signed at {signed} and was revoked since, at {at} ({reason})")]
+    KeyRevokedSince {
+        /// The signer's certificate.
+        certificate: Fingerprint,
+        /// When it was revoked.
+        at: Instant,
+        /// When it signed.
+        signed: Instant,
+        /// Why, in the revoker's words.
+        reason: String,
+    },
+    /// The key may not make signatures.
+    #[error("the key `{key}` is not a signing key")]
+    KeyCannotSign {
+        /// The key, possibly a subkey.
+        key: Fingerprint,
+    },
+    /// The certificate does not bind the key in a way that can be accepted.
+    #[error("the key `{certificate}` is not acceptable: {why}")]
+    KeyUnacceptable {
+        /// The signer's certificate.
+        certificate: Fingerprint,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The key is in the keyring, but not among those that may do this.
+    #[error("the key `{certificate}` is not authorised to sign {what}")]
+    KeyNotAuthorised {
+        /// The signer's certificate.
+        certificate: Fingerprint,
+        /// What it may not sign.
+        what: String,
+    },
+}
+
+/// A moment, printed in UTC as RFC 3339.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Instant(pub SystemTime);
+
+impl std::fmt::Display for Instant {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let time = time::OffsetDateTime::from(self.0);
+        let text = time.format(&time::format_description::well_known::Rfc3339);
+        f.write_str(&text.unwrap_or_else(|_| String::from("an unprintable time")))
+    }
+}
+
+/// A signature that counts: made by a key of the keyring, in force then and now. Only
+/// [`verify_each`] and [`verify_detached`] make one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VerifiedSignature {
+    certificate: Fingerprint,
+    key: Fingerprint,
+    holder: String,
+    made: SystemTime,
+    hash: String,
+}
+
+impl VerifiedSignature {
+    /// The certificate whose key signed.
+    #[must_use]
+    pub fn certificate(&self) -> &Fingerprint {
+        &self.certificate
+    }
+
+    /// The key that signed; a subkey of the certificate or its primary key.
+    #[must_use]
+    pub fn key(&self) -> &Fingerprint {
+        &self.key
+    }
+
+    /// The certificate's first user id; text from outside, possibly empty.
+    #[must_use]
+    pub fn holder(&self) -> &str {
+        &self.holder
+    }
+
+    /// When it was made, as the signature says.
+    #[must_use]
+    pub fn made(&self) -> SystemTime {
+        self.made
+    }
+
+    /// The name of its hash algorithm.
+    #[must_use]
+    pub fn hash(&self) -> &str {
+        &self.hash
+    }
+}
+
+/// Checks every signature in an armored or binary file over these bytes, in file order.
+///
+/// # Errors
+/// When the file cannot be read, or holds no signature or anything else than signatures.
+pub fn verify_each(
+    signed: &[u8],
+    signature: &[u8],
+    keyring: &Keyring,
+    rules: &SignatureRules,
+) -> Result<Vec<Result<VerifiedSignature, SignatureRefusal>>, SignatureRefusal> {
+    Ok(parse(signature)?.iter().map(|signature| judge(signed, signature, keyring, rules)).collect())
+}
+
+/// Checks a detached signature. Where the file holds several, each of them must count.
+///
+/// # Errors
+/// The first reason for which one of them does not.
+pub fn verify_detached(
+    signed: &[u8],
+    signature: &[u8],
+    keyring: &Keyring,
+    rules: &SignatureRules,
+) -> Result<VerifiedSignature, SignatureRefusal> {
+    let mut first = None;
+    for judged in verify_each(signed, signature, keyring, rules)? {
+        let judged = judged?;
+        first.get_or_insert(judged);
+    }
+    first.ok_or_else(|| unreadable("there is no signature in it"))
+}
+
+/// Checks a detached signature of which no byte may be other than it is: the armor, the packets
+/// and their unhashed parts must be in the one accepted spelling. Each signature must count.
+///
+/// # Errors
+/// As [`verify_each`], and [`SignatureRefusal::NotCanonical`].
+pub fn verify_detached_canonical(
+    signed: &[u8],
+    armored: &[u8],
+    keyring: &Keyring,
+    rules: &SignatureRules,
+) -> Result<Vec<VerifiedSignature>, SignatureRefusal> {
+    let not_canonical = |why: String| SignatureRefusal::NotCanonical { why };
+    let bytes = armor::read(armored).map_err(|error| not_canonical(error.to_string()))?;
+    let signatures = parse(&bytes)?;
+    let mut written = Vec::new();
+    for signature in &signatures {
+        let packet = Packet::from(signature.clone());
+        written.extend(packet.to_vec().map_err(|error| unreadable(&error.to_string()))?);
+    }
+    if written != bytes {
+        return Err(not_canonical(String::from("a packet is not in its shortest form")));
+    }
+    signatures
+        .iter()
+        .map(|signature| {
+            let verified = judge(signed, signature, keyring, rules)?;
+            unhashed_holds(signature, &verified.key).map_err(not_canonical)?;
+            Ok(verified)
+        })
+        .collect()
+}
+
+fn unreadable(why: &str) -> SignatureRefusal {
+    SignatureRefusal::Unreadable { why: why.to_owned() }
+}
+
+fn parse(bytes: &[u8]) -> Result<Vec<Signature>, SignatureRefusal> {
+    if bytes.len() > MAX_SIGNATURE_BYTES {
+        return Err(unreadable("it is too long"));
+    }
+    let pile = PacketPile::from_bytes(bytes).map_err(|error| unreadable(&error.to_string()))?;
+    let mut signatures = Vec::new();
+    for packet in pile.into_children() {
+        match packet {
+            Packet::Signature(signature) => signatures.push(signature),
+            other => return Err(unreadable(&format!("it holds a packet of type {}", other.tag()))),
+        }
+    }
+    match signatures.len() {
+        0 => Err(unreadable("there is no signature in it")),
+        1..=MAX_SIGNATURES => Ok(signatures),
+        _ => Err(unreadable("it holds too many signatures")),
+    }
+}
+
+/// The unhashed part may name the issuer and nothing else, and must name it truly.
+fn unhashed_holds(signature: &Signature, key: &Fingerprint) -> Result<(), String> {
+    for subpacket in signature.unhashed_area().iter() {
+        match subpacket.tag() {
+            SubpacketTag::Issuer | SubpacketTag::IssuerFingerprint => {}
+            other => return Err(format!("its unhashed part holds a subpacket of type {other}")),
+        }
+    }
+    let true_issuer = signature
+        .get_issuers()
+        .iter()
+        .all(|handle| key.as_str().ends_with(&handle.to_hex()));
+    let plain = signature.unhashed_area().iter().all(|subpacket| !subpacket.critical());
+    if true_issuer && plain { Ok(()) } else { Err(String::from("its unhashed part names another issuer")) }
+}
+
+fn judge(
+    signed: &[u8],
+    signature: &Signature,
+    keyring: &Keyring,
+    rules: &SignatureRules,
+) -> Result<VerifiedSignature, SignatureRefusal> {
+    if signature.typ() != SignatureType::Binary {
+        return Err(SignatureRefusal::NotOverADocument { kind: format!("{:?}", signature.typ()) });
+    }
+    let hash = signature.hash_algo();
+    if !rules.takes(hash) {
+        return Err(SignatureRefusal::WeakHash { algorithm: hash.to_string() });
+    }
+    let issuers = signature.get_issuers();
+    let candidates = keyring.with_key(&issuers);
+    let Some(first) = candidates.first() else {
+        let issuer = issuers.iter().max_by_key(|handle| handle.to_hex().len());
+        return Err(SignatureRefusal::UnknownKey { issuer: issuer.map(|i| i.to_hex()).unwrap_or_default() });
+    };
+    let bad = SignatureRefusal::Bad { certificate: Fingerprint::of(&first.fingerprint()) };
+    let matching = candidates.iter().find_map(|cert| {
+        cert.keys()
+            .filter(|key| issuers.iter().any(|issuer| issuer.aliases(key.key().key_handle())))
+            .find(|key| signature.verify_message(key.key(), signed).is_ok())
+            .map(|key| (*cert, key))
+    });
+    let Some((cert, key)) = matching else {
+        return Err(bad);
+    };
+    let Some(made) = signature.signature_creation_time() else {
+        return Err(unreadable("it has no creation time"));
+    };
+    if made > rules.now + CLOCK_TOLERANCE {
+        return Err(SignatureRefusal::FromTheFuture { at: Instant(made) });
+    }
+    if let Some(at) = signature.signature_expiration_time().filter(|at| *at <= rules.now) {
+        return Err(SignatureRefusal::SignatureExpired { at: Instant(at) });
+    }
+    let policy = StandardPolicy::at(rules.now);
+    if hash != HashAlgorithm::SHA1 {
+        policy
+            .signature(signature, HashAlgoSecurity::CollisionResistance)
+            .map_err(|error| unreadable(&error.to_string()))?;
+    }
+    key_in_force(cert, &key, made, rules, &policy)?;
+    Ok(VerifiedSignature {
+        certificate: Fingerprint::of(&cert.fingerprint()),
+        key: Fingerprint::of(&key.key().fingerprint()),
+        holder: holder_of(cert),
+        made,
+        hash: hash.to_string(),
+    })
+}
+
+fn key_in_force(
+    cert: &Cert,
+    key: &ErasedKeyAmalgamation<'_, PublicParts>,
+    made: SystemTime,
+    rules: &SignatureRules,
+    policy: &StandardPolicy<'_>,
+) -> Result<(), SignatureRefusal> {
+    let certificate = Fingerprint::of(&cert.fingerprint());
+    let unacceptable = |why: String| SignatureRefusal::KeyUnacceptable { certificate: certificate.clone(), why };
+    if key.key().creation_time() > made {
+        return Err(unacceptable(format!("it was made after the signature, at {}", Instant(key.key().creation_time()))));
+    }
+    // Revocation first: a revoked certificate may have no valid binding left.
+    for moment in [made, rules.now] {
+        revocation(&certificate, &cert.revocation_status(policy, moment), made, rules)?;
+        let same = |sub: &SubordinateKeyAmalgamation<'_, PublicParts>| sub.key().fingerprint() == key.key().fingerprint();
+        for subkey in cert.keys().subkeys().filter(same) {
+            revocation(&certificate, &subkey.revocation_status(policy, moment), made, rules)?;
+        }
+    }
+    // GnuPG replaces the self-signature when an expiry is prolonged, and then no binding of the
+    // time of signing is left: the owner's present statement is the one that counts.
+    let then = key
+        .clone()
+        .with_policy(policy, made)
+        .or_else(|_| key.clone().with_policy(policy, rules.now))
+        .map_err(|error| unacceptable(chain(&error)))?;
+    if !then.for_signing() {
+        return Err(SignatureRefusal::KeyCannotSign { key: Fingerprint::of(&key.key().fingerprint()) });
+    }
+    let expiry = |valid: &ValidErasedKeyAmalgamation<'_, PublicParts>| {
+        let primary = valid.valid_cert().primary_key().key_expiration_time();
+        [valid.key_expiration_time(), primary].into_iter().flatten().min()
+    };
+    let signed = Instant(made);
+    if let Some(at) = expiry(&then).filter(|at| *at <= made).map(Instant) {
+        return Err(SignatureRefusal::KeyExpired { certificate, at, signed });
+    }
+    let today = key.clone().with_policy(policy, rules.now.max(made)).map_err(|error| unacceptable(chain(&error)))?;
+    match expiry(&today).filter(|at| *at <= rules.now).map(Instant) {
+        Some(at) if at.0 <= made => Err(SignatureRefusal::KeyExpired { certificate, at, signed }),
+        Some(at) if !rules.accept_expired_since => {
+            Err(SignatureRefusal::KeyExpiredSince { certificate, at, signed })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn revocation(
+    certificate: &Fingerprint,
+    status: &RevocationStatus<'_>,
+    made: SystemTime,
+    rules: &SignatureRules,
+) -> Result<(), SignatureRefusal> {
+    let revocations = match status {
+        RevocationStatus::NotAsFarAsWeKnow => return Ok(()),
+        RevocationStatus::CouldBe(_) => {
+            return Err(SignatureRefusal::KeyUnacceptable {
+                certificate: certificate.clone(),
+                why: String::from("a designated revoker may have revoked it"),
+            });
+        }
+        RevocationStatus::Revoked(revocations) => revocations,
+    };
+    let earliest = revocations
+        .iter()
+        .min_by_key(|revocation| revocation.signature_creation_time().unwrap_or(SystemTime::UNIX_EPOCH));
+    let Some(earliest) = earliest else { return Ok(()) };
+    let at = earliest.signature_creation_time().unwrap_or(SystemTime::UNIX_EPOCH);
+    let reason = match earliest.reason_for_revocation() {
+        Some((code, words)) if words.is_empty() => code.to_string(),
+        Some((code, words)) => format!("{code}: {}", String::from_utf8_lossy(words)),
+        None => String::from("no reason given"),
+    };
+    // Without a stated, harmless reason, the worst is assumed: RFC 9580, section 5.2.3.31.
+    let hard = revocations.iter().any(|revocation| {
+        revocation
+            .reason_for_revocation()
+            .is_none_or(|(code, _)| code.revocation_type() == RevocationType::Hard)
+    });
+    let (certificate, at, signed) = (certificate.clone(), Instant(at), Instant(made));
+    if at.0 <= made {
+        Err(SignatureRefusal::KeyRevokedAtSigning { certificate, at, signed, reason })
+    } else if hard || !rules.accept_retired_since {
+        Err(SignatureRefusal::KeyRevokedSince { certificate, at, signed, reason })
+    } else {
+        Ok(())
+    }
+}
+
+fn chain(error: &openpgp::anyhow::Error) -> String {
+    let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
+    causes.join(": ")
+}
