@@ -3,6 +3,11 @@
 //!
 //! This crate does no input or output, reads no clock and no environment: same bytes in, same bytes out.
 
+pub mod advisories;
 pub mod digest;
 pub mod model;
+pub mod native;
+pub mod read;
+pub mod reconcile;
 pub mod source;
+pub mod write;

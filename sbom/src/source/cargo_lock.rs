@@ -41,7 +41,7 @@ pub enum LockError {
         /// The package that has the dependency.
         package: PackageId,
         /// What is missing, as name and version.
-        missing: PackageId,
+        missing: String,
     },
     /// The same package from the same source twice.
     #[error("`Cargo.lock` lists `{package}` twice from the same source")]
@@ -91,7 +91,7 @@ pub fn parse(text: &str) -> Result<LockGraph, LockError> {
                 None => {
                     return Err(LockError::DanglingDependency {
                         package: id.clone(),
-                        missing: wanted,
+                        missing: wanted.to_string(),
                     });
                 }
             }
