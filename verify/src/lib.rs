@@ -2,6 +2,8 @@
 
 pub mod attest;
 pub mod git;
+pub mod load;
+pub mod manifest;
 pub mod plan;
 pub mod rebuild;
 pub mod trust;

@@ -23,9 +23,16 @@ impl Repository {
     /// and when the commit has a submodule.
     pub fn check_out(&self, commit: ObjectId, folder: &Path) -> Result<(), GitError> {
         let files = self.files(commit)?;
-        let io = |path: &Path, source| GitError::Io { path: path.to_owned(), source };
+        let io = |path: &Path, source| GitError::Io {
+            path: path.to_owned(),
+            source,
+        };
         fs::create_dir_all(folder).map_err(|error| io(folder, error))?;
-        if fs::read_dir(folder).map_err(|error| io(folder, error))?.next().is_some() {
+        if fs::read_dir(folder)
+            .map_err(|error| io(folder, error))?
+            .next()
+            .is_some()
+        {
             return Err(GitError::NotEmpty(folder.to_owned()));
         }
         let mut folders = std::collections::BTreeSet::from([folder.to_owned()]);
@@ -34,7 +41,11 @@ impl Repository {
             self.make_parents(folder, &path, &mut folders)?;
             match file.kind {
                 FileKind::Plain | FileKind::Executable => {
-                    let mode = if file.kind == FileKind::Executable { 0o755 } else { 0o644 };
+                    let mode = if file.kind == FileKind::Executable {
+                        0o755
+                    } else {
+                        0o644
+                    };
                     write(&path, &self.blob(file.id)?, mode).map_err(|error| io(&path, error))?;
                 }
                 FileKind::Symlink => {
@@ -58,11 +69,17 @@ impl Repository {
         path: &Path,
         made: &mut std::collections::BTreeSet<PathBuf>,
     ) -> Result<(), GitError> {
-        let mut missing: Vec<&Path> =
-            path.ancestors().skip(1).take_while(|above| *above != root && !made.contains(*above)).collect();
+        let mut missing: Vec<&Path> = path
+            .ancestors()
+            .skip(1)
+            .take_while(|above| *above != root && !made.contains(*above))
+            .collect();
         while let Some(folder) = missing.pop() {
             // `create_dir` fails on anything that is there, so no link is ever walked through.
-            fs::create_dir(folder).map_err(|source| GitError::Io { path: folder.to_owned(), source })?;
+            fs::create_dir(folder).map_err(|source| GitError::Io {
+                path: folder.to_owned(),
+                source,
+            })?;
             made.insert(folder.to_owned());
         }
         Ok(())
@@ -75,7 +92,11 @@ fn times() -> FileTimes {
 }
 
 fn write(path: &Path, bytes: &[u8], mode: u32) -> std::io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(path)?;
     file.write_all(bytes)?;
     file.set_permissions(Permissions::from_mode(mode))?;
     file.set_times(times())
@@ -89,8 +110,14 @@ fn settle(folder: &Path) -> std::io::Result<()> {
 
 fn set_link_time(path: &Path) -> std::io::Result<()> {
     use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
-    let moment = Timespec { tv_sec: 1, tv_nsec: 0 };
-    let times = Timestamps { last_access: moment, last_modification: moment };
+    let moment = Timespec {
+        tv_sec: 1,
+        tv_nsec: 0,
+    };
+    let times = Timestamps {
+        last_access: moment,
+        last_modification: moment,
+    };
     utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW).map_err(std::io::Error::from)
 }
 
@@ -116,7 +143,11 @@ fn link_target(path: &str, blob: Vec<u8>) -> Result<String, GitError> {
                 true
             }
         });
-    if inside { Ok(target) } else { Err(refused(&target)) }
+    if inside {
+        Ok(target)
+    } else {
+        Err(refused(&target))
+    }
 }
 
 #[cfg(test)]

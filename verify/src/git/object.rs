@@ -93,11 +93,15 @@ impl Commit {
     /// # Errors
     /// When it is no commit, or a malformed one.
     pub(super) fn of(object: &Object) -> Result<Self, GitError> {
-        let malformed = || GitError::Malformed { id: object.id, expected: ObjectKind::Commit };
+        let malformed = || GitError::Malformed {
+            id: object.id,
+            expected: ObjectKind::Commit,
+        };
         if object.kind != ObjectKind::Commit {
             return Err(malformed());
         }
-        let commit = gix::objs::CommitRef::from_bytes(&object.bytes, object.id.kind()).map_err(|_| malformed())?;
+        let commit = gix::objs::CommitRef::from_bytes(&object.bytes, object.id.kind())
+            .map_err(|_| malformed())?;
         let committer = commit.committer().map_err(|_| malformed())?;
         Ok(Self {
             id: object.id,
@@ -114,11 +118,15 @@ pub(super) type Entry = (String, Option<FileKind>, ObjectId);
 /// Reads a tree object; each name is checked to be one plain path component.
 pub(super) fn entries(object: &Object) -> Result<Vec<Entry>, GitError> {
     use gix::objs::tree::EntryKind;
-    let malformed = || GitError::Malformed { id: object.id, expected: ObjectKind::Tree };
+    let malformed = || GitError::Malformed {
+        id: object.id,
+        expected: ObjectKind::Tree,
+    };
     if object.kind != ObjectKind::Tree {
         return Err(malformed());
     }
-    let tree = gix::objs::TreeRef::from_bytes(&object.bytes, object.id.kind()).map_err(|_| malformed())?;
+    let tree =
+        gix::objs::TreeRef::from_bytes(&object.bytes, object.id.kind()).map_err(|_| malformed())?;
     tree.entries
         .iter()
         .map(|entry| {
@@ -143,5 +151,9 @@ fn component(name: &[u8]) -> Result<String, GitError> {
         || text == ".."
         || text.eq_ignore_ascii_case(".git")
         || text.contains(['/', '\0']);
-    if forbidden { Err(unsafe_name()) } else { Ok(text.to_owned()) }
+    if forbidden {
+        Err(unsafe_name())
+    } else {
+        Ok(text.to_owned())
+    }
 }

@@ -61,7 +61,9 @@ pub enum GitError {
         why: String,
     },
     /// An object is too large to be read.
-    #[error("the object `{id}` is {size_bytes} bytes long, more than {MAX_OBJECT_BYTES} are not read")]
+    #[error(
+        "the object `{id}` is {size_bytes} bytes long, more than {MAX_OBJECT_BYTES} are not read"
+    )]
     TooLarge {
         /// Its id.
         id: ObjectId,
@@ -112,7 +114,11 @@ impl Repository {
     /// When there is none.
     pub fn open(path: &Path) -> Result<Self, GitError> {
         let inner = open(path)?;
-        Ok(Self { inner, refs: Refs::Stored, _scratch: None })
+        Ok(Self {
+            inner,
+            refs: Refs::Stored,
+            _scratch: None,
+        })
     }
 
     /// Unpacks a git bundle (v2 or v3) into a scratch folder that is removed with this value.
@@ -123,7 +129,11 @@ impl Repository {
     pub fn from_bundle(path: &Path) -> Result<Self, GitError> {
         let (scratch, refs) = bundle::unpack(path)?;
         let inner = open(scratch.path())?;
-        Ok(Self { inner, refs: Refs::Bundled(refs), _scratch: Some(scratch) })
+        Ok(Self {
+            inner,
+            refs: Refs::Bundled(refs),
+            _scratch: Some(scratch),
+        })
     }
 
     /// The id that a ref points at, unpeeled; `None` if there is no such ref. `name` is a full
@@ -132,13 +142,21 @@ impl Repository {
     /// # Errors
     /// When the ref is there and cannot be read.
     pub fn resolve(&self, name: &str) -> Result<Option<ObjectId>, GitError> {
-        let refused = |why: String| GitError::Ref { name: name.to_owned(), why };
+        let refused = |why: String| GitError::Ref {
+            name: name.to_owned(),
+            why,
+        };
         if let Refs::Bundled(refs) = &self.refs {
             return Ok(refs.get(name).copied());
         }
-        let full = gix::refs::FullName::try_from(name).map_err(|error| refused(error.to_string()))?;
-        let found = self.inner.try_find_reference(full.as_ref()).map_err(|error| refused(error.to_string()))?;
-        let Some(mut reference) = found.filter(|reference| reference.name() == full.as_ref()) else {
+        let full =
+            gix::refs::FullName::try_from(name).map_err(|error| refused(error.to_string()))?;
+        let found = self
+            .inner
+            .try_find_reference(full.as_ref())
+            .map_err(|error| refused(error.to_string()))?;
+        let Some(mut reference) = found.filter(|reference| reference.name() == full.as_ref())
+        else {
             return Ok(None);
         };
         for _ in 0..8 {
@@ -163,7 +181,12 @@ impl Repository {
             return Ok(Err(TagRefusal::NoSuchTag { name: name.clone() }));
         };
         let object = self.object(id)?;
-        Ok(Ok(TagObject { name: name.clone(), id, kind: object.kind, bytes: object.bytes }))
+        Ok(Ok(TagObject {
+            name: name.clone(),
+            id,
+            kind: object.kind,
+            bytes: object.bytes,
+        }))
     }
 
     /// The names of all tags, sorted.
@@ -173,12 +196,25 @@ impl Repository {
     pub fn tags(&self) -> Result<BTreeSet<String>, GitError> {
         const PREFIX: &str = "refs/tags/";
         if let Refs::Bundled(refs) = &self.refs {
-            return Ok(refs.keys().filter_map(|name| name.strip_prefix(PREFIX)).map(str::to_owned).collect());
+            return Ok(refs
+                .keys()
+                .filter_map(|name| name.strip_prefix(PREFIX))
+                .map(str::to_owned)
+                .collect());
         }
-        let refused = |why: String| GitError::Ref { name: String::from(PREFIX), why };
-        let platform = self.inner.references().map_err(|error| refused(error.to_string()))?;
+        let refused = |why: String| GitError::Ref {
+            name: String::from(PREFIX),
+            why,
+        };
+        let platform = self
+            .inner
+            .references()
+            .map_err(|error| refused(error.to_string()))?;
         let mut names = BTreeSet::new();
-        for reference in platform.tags().map_err(|error| refused(error.to_string()))? {
+        for reference in platform
+            .tags()
+            .map_err(|error| refused(error.to_string()))?
+        {
             let reference = reference.map_err(|error| refused(error.to_string()))?;
             let full = reference.name().as_bstr().to_string();
             names.extend(full.strip_prefix(PREFIX).map(str::to_owned));
@@ -192,17 +228,29 @@ impl Repository {
     /// When it is missing, damaged, too large, or another object than its id says.
     pub fn object(&self, id: ObjectId) -> Result<Object, GitError> {
         let missing = |why: String| GitError::Missing { id, why };
-        let size_bytes = self.inner.find_header(id).map_err(|error| missing(error.to_string()))?.size();
+        let size_bytes = self
+            .inner
+            .find_header(id)
+            .map_err(|error| missing(error.to_string()))?
+            .size();
         if size_bytes > MAX_OBJECT_BYTES {
             return Err(GitError::TooLarge { id, size_bytes });
         }
-        let found = self.inner.find_object(id).map_err(|error| missing(error.to_string()))?.detach();
+        let found = self
+            .inner
+            .find_object(id)
+            .map_err(|error| missing(error.to_string()))?
+            .detach();
         let hash = gix::objs::compute_hash(id.kind(), found.kind, &found.data)
             .map_err(|error| missing(error.to_string()))?;
         if hash != id {
             return Err(GitError::WrongHash(id));
         }
-        Ok(Object { id, kind: found.kind.into(), bytes: found.data })
+        Ok(Object {
+            id,
+            kind: found.kind.into(),
+            bytes: found.data,
+        })
     }
 
     /// Reads a commit.
@@ -237,7 +285,9 @@ impl Repository {
             };
             match (kind, parts.peek()) {
                 (None, Some(_)) => tree = id,
-                (Some(FileKind::Plain | FileKind::Executable), None) => return Ok(Some(self.blob(id)?)),
+                (Some(FileKind::Plain | FileKind::Executable), None) => {
+                    return Ok(Some(self.blob(id)?));
+                }
                 _ => return Ok(None),
             }
         }
@@ -253,17 +303,30 @@ impl Repository {
         if object.kind == ObjectKind::Blob {
             Ok(object.bytes)
         } else {
-            Err(GitError::Malformed { id, expected: ObjectKind::Blob })
+            Err(GitError::Malformed {
+                id,
+                expected: ObjectKind::Blob,
+            })
         }
     }
 
-    fn walk(&self, tree: ObjectId, prefix: &str, depth: usize, files: &mut Vec<TreeFile>) -> Result<(), GitError> {
+    fn walk(
+        &self,
+        tree: ObjectId,
+        prefix: &str,
+        depth: usize,
+        files: &mut Vec<TreeFile>,
+    ) -> Result<(), GitError> {
         if depth > MAX_DEPTH {
             return Err(GitError::TooManyFiles);
         }
         let mut names = BTreeSet::new();
         for (name, kind, id) in object::entries(&self.object(tree)?)? {
-            let path = if prefix.is_empty() { name } else { format!("{prefix}/{name}") };
+            let path = if prefix.is_empty() {
+                name
+            } else {
+                format!("{prefix}/{name}")
+            };
             if !names.insert(path.clone()) || files.len() >= MAX_FILES {
                 return Err(GitError::UnsafePath(path));
             }
@@ -282,6 +345,8 @@ fn open(path: &Path) -> Result<gix::Repository, GitError> {
         "core.useReplaceRefs=false".to_owned(),
         format!("gitoxide.objects.allocLimit={MAX_OBJECT_BYTES}"),
     ]);
-    gix::open_opts(path, options)
-        .map_err(|error| GitError::NotARepository { path: path.to_owned(), why: error.to_string() })
+    gix::open_opts(path, options).map_err(|error| GitError::NotARepository {
+        path: path.to_owned(),
+        why: error.to_string(),
+    })
 }

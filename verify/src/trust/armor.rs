@@ -49,7 +49,9 @@ pub fn read(armored: &[u8]) -> Result<Vec<u8>, ArmorError> {
     if !widths_hold {
         return Err(ArmorError::Body);
     }
-    let decoded = STANDARD.decode(lines.concat()).map_err(|_| ArmorError::Body)?;
+    let decoded = STANDARD
+        .decode(lines.concat())
+        .map_err(|_| ArmorError::Body)?;
     let expected = crc24(&decoded).to_be_bytes();
     if STANDARD.decode(sum).map_err(|_| ArmorError::Checksum)? != expected[1..] {
         return Err(ArmorError::Checksum);
@@ -81,7 +83,11 @@ fn crc24(bytes: &[u8]) -> u32 {
     bytes.iter().fold(0x00b7_04ce, |crc, byte| {
         (0..8).fold(crc ^ (u32::from(*byte) << 16), |crc, _| {
             let shifted = crc << 1;
-            if shifted & 0x0100_0000 == 0 { shifted } else { (shifted ^ 0x0186_4cfb) & 0x00ff_ffff }
+            if shifted & 0x0100_0000 == 0 {
+                shifted
+            } else {
+                (shifted ^ 0x0186_4cfb) & 0x00ff_ffff
+            }
         })
     })
 }
@@ -106,7 +112,10 @@ mod tests {
             for flip in [0x01, 0x20, 0x80] {
                 let mut bad = good.clone();
                 bad[at] ^= flip;
-                assert!(read(&bad).is_err(), "byte {at} flipped by {flip:#x} was not noticed");
+                assert!(
+                    read(&bad).is_err(),
+                    "byte {at} flipped by {flip:#x} was not noticed"
+                );
             }
         }
     }

@@ -86,7 +86,9 @@ pub enum KeyringError {
     #[error("the keyring is {0} bytes long, more than {MAX_KEYRING_BYTES} are not read")]
     TooLarge(usize),
     /// There is no certificate in it.
-    #[error("the keyring holds no OpenPGP certificate; write one with `gpg --armor --export FINGERPRINT`")]
+    #[error(
+        "the keyring holds no OpenPGP certificate; write one with `gpg --armor --export FINGERPRINT`"
+    )]
     Empty,
     /// A block could not be parsed.
     #[error("block {block} of the keyring is not an OpenPGP certificate: {why}")]
@@ -97,10 +99,14 @@ pub enum KeyringError {
         why: String,
     },
     /// It holds a secret key.
-    #[error("the keyring holds the secret key of `{0}`; pass public keys only: `gpg --armor --export {0}`")]
+    #[error(
+        "the keyring holds the secret key of `{0}`; pass public keys only: `gpg --armor --export {0}`"
+    )]
     SecretKey(Fingerprint),
     /// A lone revocation certificate revokes no certificate of the keyring.
-    #[error("block {block} of the keyring is a revocation of a certificate that the keyring does not hold")]
+    #[error(
+        "block {block} of the keyring is a revocation of a certificate that the keyring does not hold"
+    )]
     StrayRevocation {
         /// Which block, counted from 1.
         block: usize,
@@ -173,7 +179,10 @@ impl Keyring {
 
     /// How many certificates there are; never zero.
     #[must_use]
-    #[expect(clippy::len_without_is_empty, reason = "an empty keyring cannot be made")]
+    #[expect(
+        clippy::len_without_is_empty,
+        reason = "an empty keyring cannot be made"
+    )]
     pub fn len(&self) -> usize {
         self.certs.len()
     }
@@ -190,8 +199,11 @@ impl Keyring {
         self.certs
             .values()
             .filter(|cert| {
-                cert.keys()
-                    .any(|key| handles.iter().any(|handle| handle.aliases(key.key().key_handle())))
+                cert.keys().any(|key| {
+                    handles
+                        .iter()
+                        .any(|handle| handle.aliases(key.key().key_handle()))
+                })
             })
             .collect()
     }
@@ -228,7 +240,9 @@ fn lone_revocation(block: &[u8]) -> Option<Signature> {
     };
     let (packet, rest) = parser.next().ok()?;
     match packet {
-        Packet::Signature(signature) if signature.typ() == SignatureType::KeyRevocation && rest.is_eof() => {
+        Packet::Signature(signature)
+            if signature.typ() == SignatureType::KeyRevocation && rest.is_eof() =>
+        {
             Some(signature)
         }
         _ => None,
@@ -243,13 +257,20 @@ fn apply(
     let issuers = revocation.get_issuers();
     let fingerprint = certs
         .iter()
-        .find(|(_, cert)| issuers.iter().any(|issuer| issuer.aliases(cert.key_handle())))
+        .find(|(_, cert)| {
+            issuers
+                .iter()
+                .any(|issuer| issuer.aliases(cert.key_handle()))
+        })
         .map(|(fingerprint, _)| fingerprint.clone())
         .ok_or(KeyringError::StrayRevocation { block })?;
     if let Some(cert) = certs.remove(&fingerprint) {
         let (cert, _) = cert
             .insert_packets(vec![Packet::from(revocation.clone())])
-            .map_err(|error| KeyringError::Unreadable { block, why: error.to_string() })?;
+            .map_err(|error| KeyringError::Unreadable {
+                block,
+                why: error.to_string(),
+            })?;
         certs.insert(fingerprint, cert);
     }
     Ok(())

@@ -7,14 +7,17 @@
 
 use std::time::{Duration, SystemTime};
 
+use openpgp::cert::amalgamation::key::{
+    ErasedKeyAmalgamation, SubordinateKeyAmalgamation, ValidErasedKeyAmalgamation,
+};
 use openpgp::cert::amalgamation::{ValidAmalgamation as _, ValidateAmalgamation as _};
-use openpgp::cert::amalgamation::key::{ErasedKeyAmalgamation, SubordinateKeyAmalgamation, ValidErasedKeyAmalgamation};
+use openpgp::crypto::hash::Hash as _;
 use openpgp::packet::Signature;
 use openpgp::packet::key::PublicParts;
 use openpgp::packet::signature::subpacket::SubpacketTag;
 use openpgp::parse::Parse;
 use openpgp::policy::{HashAlgoSecurity, Policy as _, StandardPolicy};
-use openpgp::serialize::SerializeInto as _;
+use openpgp::serialize::MarshalInto as _;
 use openpgp::types::{HashAlgorithm, RevocationStatus, RevocationType, SignatureType};
 use openpgp::{Cert, Packet, PacketPile};
 use sequoia_openpgp as openpgp;
@@ -45,7 +48,12 @@ impl SignatureRules {
     /// revoked now, even if it was in force when it signed.
     #[must_use]
     pub fn strict(now: SystemTime) -> Self {
-        Self { now, sha1_accepted_until: None, accept_expired_since: false, accept_retired_since: false }
+        Self {
+            now,
+            sha1_accepted_until: None,
+            accept_expired_since: false,
+            accept_retired_since: false,
+        }
     }
 
     /// Takes SHA-1 signatures until this time; `None` takes none.
@@ -78,7 +86,9 @@ impl SignatureRules {
 
     fn takes(&self, hash: HashAlgorithm) -> bool {
         match hash {
-            HashAlgorithm::SHA1 => self.sha1_accepted_until.is_some_and(|until| self.now < until),
+            HashAlgorithm::SHA1 => self
+                .sha1_accepted_until
+                .is_some_and(|until| self.now < until),
             HashAlgorithm::MD5 | HashAlgorithm::RipeMD => false,
             _ => true,
         }
@@ -270,7 +280,10 @@ pub fn verify_each(
     keyring: &Keyring,
     rules: &SignatureRules,
 ) -> Result<Vec<Result<VerifiedSignature, SignatureRefusal>>, SignatureRefusal> {
-    Ok(parse(signature)?.iter().map(|signature| judge(signed, signature, keyring, rules)).collect())
+    Ok(parse(signature)?
+        .iter()
+        .map(|signature| judge(signed, signature, keyring, rules))
+        .collect())
 }
 
 /// Checks a detached signature. Where the file holds several, each of them must count.
@@ -305,26 +318,41 @@ pub fn verify_detached_canonical(
     let not_canonical = |why: String| SignatureRefusal::NotCanonical { why };
     let bytes = armor::read(armored).map_err(|error| not_canonical(error.to_string()))?;
     let signatures = parse(&bytes)?;
-    let mut written = Vec::new();
+    let mut bodies = packet_bodies(&bytes).into_iter();
     for signature in &signatures {
-        let packet = Packet::from(signature.clone());
-        written.extend(packet.to_vec().map_err(|error| unreadable(&error.to_string()))?);
+        let written = signature
+            .to_vec()
+            .map_err(|error| unreadable(&error.to_string()))?;
+        if bodies.next() != Some(&written) {
+            return Err(not_canonical(String::from(
+                "a packet is not in its shortest form",
+            )));
+        }
     }
-    if written != bytes {
-        return Err(not_canonical(String::from("a packet is not in its shortest form")));
+    if bodies.next().is_some() {
+        return Err(not_canonical(String::from(
+            "something stands between the signatures",
+        )));
     }
     signatures
         .iter()
         .map(|signature| {
             let verified = judge(signed, signature, keyring, rules)?;
             unhashed_holds(signature, &verified.key).map_err(not_canonical)?;
+            if !prefix_holds(signed, signature) {
+                return Err(not_canonical(String::from(
+                    "the two bytes of its digest are others",
+                )));
+            }
             Ok(verified)
         })
         .collect()
 }
 
 fn unreadable(why: &str) -> SignatureRefusal {
-    SignatureRefusal::Unreadable { why: why.to_owned() }
+    SignatureRefusal::Unreadable {
+        why: why.to_owned(),
+    }
 }
 
 fn parse(bytes: &[u8]) -> Result<Vec<Signature>, SignatureRefusal> {
@@ -336,7 +364,12 @@ fn parse(bytes: &[u8]) -> Result<Vec<Signature>, SignatureRefusal> {
     for packet in pile.into_children() {
         match packet {
             Packet::Signature(signature) => signatures.push(signature),
-            other => return Err(unreadable(&format!("it holds a packet of type {}", other.tag()))),
+            other => {
+                return Err(unreadable(&format!(
+                    "it holds a packet of type {}",
+                    other.tag()
+                )));
+            }
         }
     }
     match signatures.len() {
@@ -346,20 +379,72 @@ fn parse(bytes: &[u8]) -> Result<Vec<Signature>, SignatureRefusal> {
     }
 }
 
+/// The bodies of the packets; it ends at the first packet whose header is not as short as it can
+/// be. RFC 9580, section 4.2.
+fn packet_bodies(mut bytes: &[u8]) -> Vec<&[u8]> {
+    let mut bodies = Vec::new();
+    while let Some((length, header)) = header(bytes) {
+        let Some(body) = bytes.get(header..header + length) else {
+            break;
+        };
+        bodies.push(body);
+        bytes = &bytes[header + length..];
+    }
+    bodies
+}
+
+/// Length of the body and of the header of a signature packet.
+fn header(bytes: &[u8]) -> Option<(usize, usize)> {
+    let at = |index: usize| bytes.get(index).map(|byte| usize::from(*byte));
+    let two = || Some(at(1)? << 8 | at(2)?);
+    match bytes.first()? {
+        0x88 => Some((at(1)?, 2)),
+        0x89 => Some((two().filter(|length| *length > 0xff)?, 3)),
+        0xc2 if at(1)? < 192 => Some((at(1)?, 2)),
+        0xc2 if at(1)? < 224 => Some((two()? - 0xc000 + 192, 3)),
+        _ => None,
+    }
+}
+
+/// The first two bytes of the digest stand beside the signature, where nothing else covers them.
+fn prefix_holds(signed: &[u8], signature: &Signature) -> bool {
+    let Ok(context) = signature.hash_algo().context() else {
+        return false;
+    };
+    let mut hash = context.for_signature(signature.version());
+    if let Some(salt) = signature.salt() {
+        hash.update(salt);
+    }
+    hash.update(signed);
+    let digest = signature.hash(&mut hash).and_then(|()| hash.into_digest());
+    digest.is_ok_and(|digest| digest.starts_with(signature.digest_prefix()))
+}
+
 /// The unhashed part may name the issuer and nothing else, and must name it truly.
 fn unhashed_holds(signature: &Signature, key: &Fingerprint) -> Result<(), String> {
     for subpacket in signature.unhashed_area().iter() {
         match subpacket.tag() {
             SubpacketTag::Issuer | SubpacketTag::IssuerFingerprint => {}
-            other => return Err(format!("its unhashed part holds a subpacket of type {other}")),
+            other => {
+                return Err(format!(
+                    "its unhashed part holds a subpacket of type {other}"
+                ));
+            }
         }
     }
     let true_issuer = signature
         .get_issuers()
         .iter()
         .all(|handle| key.as_str().ends_with(&handle.to_hex()));
-    let plain = signature.unhashed_area().iter().all(|subpacket| !subpacket.critical());
-    if true_issuer && plain { Ok(()) } else { Err(String::from("its unhashed part names another issuer")) }
+    let plain = signature
+        .unhashed_area()
+        .iter()
+        .all(|subpacket| !subpacket.critical());
+    if true_issuer && plain {
+        Ok(())
+    } else {
+        Err(String::from("its unhashed part names another issuer"))
+    }
 }
 
 fn judge(
@@ -369,22 +454,34 @@ fn judge(
     rules: &SignatureRules,
 ) -> Result<VerifiedSignature, SignatureRefusal> {
     if signature.typ() != SignatureType::Binary {
-        return Err(SignatureRefusal::NotOverADocument { kind: format!("{:?}", signature.typ()) });
+        return Err(SignatureRefusal::NotOverADocument {
+            kind: format!("{:?}", signature.typ()),
+        });
     }
     let hash = signature.hash_algo();
     if !rules.takes(hash) {
-        return Err(SignatureRefusal::WeakHash { algorithm: hash.to_string() });
+        return Err(SignatureRefusal::WeakHash {
+            algorithm: hash.to_string(),
+        });
     }
     let issuers = signature.get_issuers();
     let candidates = keyring.with_key(&issuers);
     let Some(first) = candidates.first() else {
         let issuer = issuers.iter().max_by_key(|handle| handle.to_hex().len());
-        return Err(SignatureRefusal::UnknownKey { issuer: issuer.map(|i| i.to_hex()).unwrap_or_default() });
+        return Err(SignatureRefusal::UnknownKey {
+            issuer: issuer.map(|i| i.to_hex()).unwrap_or_default(),
+        });
     };
-    let bad = SignatureRefusal::Bad { certificate: Fingerprint::of(&first.fingerprint()) };
+    let bad = SignatureRefusal::Bad {
+        certificate: Fingerprint::of(&first.fingerprint()),
+    };
     let matching = candidates.iter().find_map(|cert| {
         cert.keys()
-            .filter(|key| issuers.iter().any(|issuer| issuer.aliases(key.key().key_handle())))
+            .filter(|key| {
+                issuers
+                    .iter()
+                    .any(|issuer| issuer.aliases(key.key().key_handle()))
+            })
             .find(|key| signature.verify_message(key.key(), signed).is_ok())
             .map(|key| (*cert, key))
     });
@@ -397,7 +494,10 @@ fn judge(
     if made > rules.now + CLOCK_TOLERANCE {
         return Err(SignatureRefusal::FromTheFuture { at: Instant(made) });
     }
-    if let Some(at) = signature.signature_expiration_time().filter(|at| *at <= rules.now) {
+    if let Some(at) = signature
+        .signature_expiration_time()
+        .filter(|at| *at <= rules.now)
+    {
         return Err(SignatureRefusal::SignatureExpired { at: Instant(at) });
     }
     let policy = StandardPolicy::at(rules.now);
@@ -424,16 +524,34 @@ fn key_in_force(
     policy: &StandardPolicy<'_>,
 ) -> Result<(), SignatureRefusal> {
     let certificate = Fingerprint::of(&cert.fingerprint());
-    let unacceptable = |why: String| SignatureRefusal::KeyUnacceptable { certificate: certificate.clone(), why };
+    let unacceptable = |why: String| SignatureRefusal::KeyUnacceptable {
+        certificate: certificate.clone(),
+        why,
+    };
     if key.key().creation_time() > made {
-        return Err(unacceptable(format!("it was made after the signature, at {}", Instant(key.key().creation_time()))));
+        return Err(unacceptable(format!(
+            "it was made after the signature, at {}",
+            Instant(key.key().creation_time())
+        )));
     }
     // Revocation first: a revoked certificate may have no valid binding left.
     for moment in [made, rules.now] {
-        revocation(&certificate, &cert.revocation_status(policy, moment), made, rules)?;
-        let same = |sub: &SubordinateKeyAmalgamation<'_, PublicParts>| sub.key().fingerprint() == key.key().fingerprint();
+        revocation(
+            &certificate,
+            &cert.revocation_status(policy, moment),
+            made,
+            rules,
+        )?;
+        let same = |sub: &SubordinateKeyAmalgamation<'_, PublicParts>| {
+            sub.key().fingerprint() == key.key().fingerprint()
+        };
         for subkey in cert.keys().subkeys().filter(same) {
-            revocation(&certificate, &subkey.revocation_status(policy, moment), made, rules)?;
+            revocation(
+                &certificate,
+                &subkey.revocation_status(policy, moment),
+                made,
+                rules,
+            )?;
         }
     }
     // GnuPG replaces the self-signature when an expiry is prolonged, and then no binding of the
@@ -444,22 +562,40 @@ fn key_in_force(
         .or_else(|_| key.clone().with_policy(policy, rules.now))
         .map_err(|error| unacceptable(chain(&error)))?;
     if !then.for_signing() {
-        return Err(SignatureRefusal::KeyCannotSign { key: Fingerprint::of(&key.key().fingerprint()) });
+        return Err(SignatureRefusal::KeyCannotSign {
+            key: Fingerprint::of(&key.key().fingerprint()),
+        });
     }
     let expiry = |valid: &ValidErasedKeyAmalgamation<'_, PublicParts>| {
         let primary = valid.valid_cert().primary_key().key_expiration_time();
-        [valid.key_expiration_time(), primary].into_iter().flatten().min()
+        [valid.key_expiration_time(), primary]
+            .into_iter()
+            .flatten()
+            .min()
     };
     let signed = Instant(made);
     if let Some(at) = expiry(&then).filter(|at| *at <= made).map(Instant) {
-        return Err(SignatureRefusal::KeyExpired { certificate, at, signed });
+        return Err(SignatureRefusal::KeyExpired {
+            certificate,
+            at,
+            signed,
+        });
     }
-    let today = key.clone().with_policy(policy, rules.now.max(made)).map_err(|error| unacceptable(chain(&error)))?;
+    let today = key
+        .clone()
+        .with_policy(policy, rules.now.max(made))
+        .map_err(|error| unacceptable(chain(&error)))?;
     match expiry(&today).filter(|at| *at <= rules.now).map(Instant) {
-        Some(at) if at.0 <= made => Err(SignatureRefusal::KeyExpired { certificate, at, signed }),
-        Some(at) if !rules.accept_expired_since => {
-            Err(SignatureRefusal::KeyExpiredSince { certificate, at, signed })
-        }
+        Some(at) if at.0 <= made => Err(SignatureRefusal::KeyExpired {
+            certificate,
+            at,
+            signed,
+        }),
+        Some(at) if !rules.accept_expired_since => Err(SignatureRefusal::KeyExpiredSince {
+            certificate,
+            at,
+            signed,
+        }),
         _ => Ok(()),
     }
 }
@@ -480,11 +616,17 @@ fn revocation(
         }
         RevocationStatus::Revoked(revocations) => revocations,
     };
-    let earliest = revocations
-        .iter()
-        .min_by_key(|revocation| revocation.signature_creation_time().unwrap_or(SystemTime::UNIX_EPOCH));
-    let Some(earliest) = earliest else { return Ok(()) };
-    let at = earliest.signature_creation_time().unwrap_or(SystemTime::UNIX_EPOCH);
+    let earliest = revocations.iter().min_by_key(|revocation| {
+        revocation
+            .signature_creation_time()
+            .unwrap_or(SystemTime::UNIX_EPOCH)
+    });
+    let Some(earliest) = earliest else {
+        return Ok(());
+    };
+    let at = earliest
+        .signature_creation_time()
+        .unwrap_or(SystemTime::UNIX_EPOCH);
     let reason = match earliest.reason_for_revocation() {
         Some((code, words)) if words.is_empty() => code.to_string(),
         Some((code, words)) => format!("{code}: {}", String::from_utf8_lossy(words)),
@@ -498,9 +640,19 @@ fn revocation(
     });
     let (certificate, at, signed) = (certificate.clone(), Instant(at), Instant(made));
     if at.0 <= made {
-        Err(SignatureRefusal::KeyRevokedAtSigning { certificate, at, signed, reason })
+        Err(SignatureRefusal::KeyRevokedAtSigning {
+            certificate,
+            at,
+            signed,
+            reason,
+        })
     } else if hard || !rules.accept_retired_since {
-        Err(SignatureRefusal::KeyRevokedSince { certificate, at, signed, reason })
+        Err(SignatureRefusal::KeyRevokedSince {
+            certificate,
+            at,
+            signed,
+            reason,
+        })
     } else {
         Ok(())
     }

@@ -26,7 +26,9 @@ pub struct TagName(String);
 
 /// Text that cannot be the name of a tag.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a tag name: letters, digits and `._+-/` are taken, beginning with a letter or digit")]
+#[error(
+    "`{0}` is not a tag name: letters, digits and `._+-/` are taken, beginning with a letter or digit"
+)]
 pub struct InvalidTagName(String);
 
 impl TagName {
@@ -63,7 +65,9 @@ impl FromStr for TagName {
         let refused = || InvalidTagName(text.to_owned());
         let part_holds = |part: &str| {
             part.starts_with(|c: char| c.is_ascii_alphanumeric())
-                && part.chars().all(|c| c.is_ascii_alphanumeric() || "._+-".contains(c))
+                && part
+                    .chars()
+                    .all(|c| c.is_ascii_alphanumeric() || "._+-".contains(c))
                 && !part.contains("..")
                 && !part.ends_with('.')
                 && !part.ends_with(".lock")
@@ -107,7 +111,9 @@ pub enum TagRefusal {
         name: TagName,
     },
     /// The ref points at a commit: there is no tag object, so nothing is signed.
-    #[error("the tag is lightweight: it points straight at the {kind} `{id}`, and nothing is signed")]
+    #[error(
+        "the tag is lightweight: it points straight at the {kind} `{id}`, and nothing is signed"
+    )]
     Lightweight {
         /// What it points at.
         kind: ObjectKind,
@@ -165,7 +171,9 @@ pub enum TagRefusal {
         signed: Instant,
     },
     /// The key had been revoked before it signed.
-    #[error("the key `{certificate}` was revoked at {at} ({reason}), before it signed the tag at {signed}")]
+    #[error(
+        "the key `{certificate}` was revoked at {at} ({reason}), before it signed the tag at {signed}"
+    )]
     KeyRevokedAtSigning {
         /// The signer's certificate.
         certificate: Fingerprint,
@@ -177,7 +185,9 @@ pub enum TagRefusal {
         reason: String,
     },
     /// The key has been revoked since.
-    #[error("the key `{certificate}` signed the tag at {signed} and was revoked since, at {at} ({reason})")]
+    #[error(
+        "the key `{certificate}` signed the tag at {signed} and was revoked since, at {at} ({reason})"
+    )]
     KeyRevokedSince {
         /// The signer's certificate.
         certificate: Fingerprint,
@@ -232,7 +242,9 @@ impl TagRefusal {
     #[must_use]
     pub fn hint(&self) -> &'static str {
         match self {
-            Self::NoSuchTag { .. } => "list the tags with `git tag --list`, or fetch them with `git fetch --tags`",
+            Self::NoSuchTag { .. } => {
+                "list the tags with `git tag --list`, or fetch them with `git fetch --tags`"
+            }
             Self::Lightweight { .. } | Self::Unsigned => "make a signed tag with `git tag -s NAME`",
             Self::SshSigned | Self::X509Signed => {
                 "sign with OpenPGP: `git config gpg.format openpgp`, then `git tag -s NAME`"
@@ -240,7 +252,9 @@ impl TagRefusal {
             Self::Malformed { .. } | Self::TargetNotACommit { .. } => {
                 "make a new tag of the commit with `git tag -s NAME COMMIT`"
             }
-            Self::BadSignature(_) => "the tag was changed after it was signed: get it again from its author",
+            Self::BadSignature(_) => {
+                "the tag was changed after it was signed: get it again from its author"
+            }
             Self::UnknownKey { .. } => {
                 "if you trust this key, add its certificate to the keyring: `gpg --armor --export FINGERPRINT`"
             }
@@ -251,10 +265,16 @@ impl TagRefusal {
             Self::KeyRevokedAtSigning { .. } | Self::KeyRevokedSince { .. } => {
                 "ask its owner why it was revoked; the release needs a tag by another key"
             }
-            Self::WeakHash { .. } => "sign anew with `git -c gpg.program=gpg tag -s` and `digest-algo SHA256`",
+            Self::WeakHash { .. } => {
+                "sign anew with `git -c gpg.program=gpg tag -s` and `digest-algo SHA256`"
+            }
             Self::KeyUnacceptable(_) => "look at the certificate with `gpg --list-packets`",
-            Self::NameMismatch { .. } => "an old signed tag was renamed; make a new one with `git tag -s NAME`",
-            Self::TargetMismatch { .. } => "check out the tag's own commit: `git switch --detach NAME`",
+            Self::NameMismatch { .. } => {
+                "an old signed tag was renamed; make a new one with `git tag -s NAME`"
+            }
+            Self::TargetMismatch { .. } => {
+                "check out the tag's own commit: `git switch --detach NAME`"
+            }
             Self::DirtyTree { .. } => "commit or remove what differs: `git status`",
         }
     }
@@ -265,20 +285,51 @@ impl From<SignatureRefusal> for TagRefusal {
         match refusal {
             SignatureRefusal::WeakHash { algorithm } => Self::WeakHash { algorithm },
             SignatureRefusal::UnknownKey { issuer } => Self::UnknownKey { issuer },
-            SignatureRefusal::KeyNotAuthorised { certificate, .. } => Self::KeyNotAuthorised { certificate },
-            SignatureRefusal::KeyExpired { certificate, at, signed } => Self::KeyExpired { certificate, at, signed },
-            SignatureRefusal::KeyExpiredSince { certificate, at, signed } => {
-                Self::KeyExpiredSince { certificate, at, signed }
+            SignatureRefusal::KeyNotAuthorised { certificate, .. } => {
+                Self::KeyNotAuthorised { certificate }
             }
-            SignatureRefusal::KeyRevokedAtSigning { certificate, at, signed, reason } => {
-                Self::KeyRevokedAtSigning { certificate, at, signed, reason }
-            }
-            SignatureRefusal::KeyRevokedSince { certificate, at, signed, reason } => {
-                Self::KeyRevokedSince { certificate, at, signed, reason }
-            }
-            key @ (SignatureRefusal::KeyCannotSign { .. } | SignatureRefusal::KeyUnacceptable { .. }) => {
-                Self::KeyUnacceptable(key)
-            }
+            SignatureRefusal::KeyExpired {
+                certificate,
+                at,
+                signed,
+            } => Self::KeyExpired {
+                certificate,
+                at,
+                signed,
+            },
+            SignatureRefusal::KeyExpiredSince {
+                certificate,
+                at,
+                signed,
+            } => Self::KeyExpiredSince {
+                certificate,
+                at,
+                signed,
+            },
+            SignatureRefusal::KeyRevokedAtSigning {
+                certificate,
+                at,
+                signed,
+                reason,
+            } => Self::KeyRevokedAtSigning {
+                certificate,
+                at,
+                signed,
+                reason,
+            },
+            SignatureRefusal::KeyRevokedSince {
+                certificate,
+                at,
+                signed,
+                reason,
+            } => Self::KeyRevokedSince {
+                certificate,
+                at,
+                signed,
+                reason,
+            },
+            key @ (SignatureRefusal::KeyCannotSign { .. }
+            | SignatureRefusal::KeyUnacceptable { .. }) => Self::KeyUnacceptable(key),
             other => Self::BadSignature(other),
         }
     }
@@ -352,7 +403,10 @@ pub fn verify_tag(
     rules: &SignatureRules,
 ) -> Result<VerifiedTag, TagRefusal> {
     if tag.kind != ObjectKind::Tag {
-        return Err(TagRefusal::Lightweight { kind: tag.kind, id: tag.id });
+        return Err(TagRefusal::Lightweight {
+            kind: tag.kind,
+            id: tag.id,
+        });
     }
     let parsed = ParsedTag::read(&tag.bytes)?;
     if parsed.name != tag.name.as_str().as_bytes() {
@@ -362,7 +416,9 @@ pub fn verify_tag(
         });
     }
     if parsed.kind != b"commit" {
-        return Err(TagRefusal::TargetNotACommit { kind: String::from_utf8_lossy(parsed.kind).into_owned() });
+        return Err(TagRefusal::TargetNotACommit {
+            kind: String::from_utf8_lossy(parsed.kind).into_owned(),
+        });
     }
     let target = ObjectId::from_hex(parsed.object)
         .ok()
@@ -371,12 +427,19 @@ pub fn verify_tag(
     let (payload, signature) = parsed.signature()?;
     let signature = openpgp::verify_detached(payload, signature, keyring, rules)?;
     if !authorised.holds(signature.certificate()) {
-        return Err(TagRefusal::KeyNotAuthorised { certificate: signature.certificate().clone() });
+        return Err(TagRefusal::KeyNotAuthorised {
+            certificate: signature.certificate().clone(),
+        });
     }
     if let Some(wanted) = commit.filter(|wanted| *wanted != target) {
         return Err(TagRefusal::TargetMismatch { wanted, target });
     }
-    Ok(VerifiedTag { name: tag.name.clone(), id: tag.id, commit: target, signature })
+    Ok(VerifiedTag {
+        name: tag.name.clone(),
+        id: tag.id,
+        commit: target,
+        signature,
+    })
 }
 
 /// The headers of a tag object, in the order and number that git writes.
@@ -395,7 +458,10 @@ impl<'a> ParsedTag<'a> {
         }
         let mut at = 0;
         let mut header = |key: &str| -> Result<&'a [u8], TagRefusal> {
-            let line = bytes[at..].split(|byte| *byte == b'\n').next().unwrap_or_default();
+            let line = bytes[at..]
+                .split(|byte| *byte == b'\n')
+                .next()
+                .unwrap_or_default();
             at += line.len() + 1;
             line.strip_prefix(key.as_bytes())
                 .and_then(|rest| rest.strip_prefix(b" "))
@@ -410,7 +476,13 @@ impl<'a> ParsedTag<'a> {
         if bytes.get(at) != Some(&b'\n') {
             return Err(malformed("it has further headers, or no message"));
         }
-        Ok(Self { whole: bytes, body_at: at + 1, object, kind, name })
+        Ok(Self {
+            whole: bytes,
+            body_at: at + 1,
+            object,
+            kind,
+            name,
+        })
     }
 
     /// Splits where git splits: at the last line that begins a signature.
@@ -435,12 +507,15 @@ impl<'a> ParsedTag<'a> {
             None => Err(TagRefusal::Unsigned),
             Some((_, Format::Ssh)) => Err(TagRefusal::SshSigned),
             Some((_, Format::X509)) => Err(TagRefusal::X509Signed),
-            Some((_, Format::OpenPgpMessage)) => {
-                Err(malformed("it holds an OpenPGP message where a detached signature is due"))
-            }
+            Some((_, Format::OpenPgpMessage)) => Err(malformed(
+                "it holds an OpenPGP message where a detached signature is due",
+            )),
             Some((at, Format::OpenPgp)) => {
                 let signature = &self.whole[at..];
-                if signature.trim_ascii_end().ends_with(b"-----END PGP SIGNATURE-----") {
+                if signature
+                    .trim_ascii_end()
+                    .ends_with(b"-----END PGP SIGNATURE-----")
+                {
                     Ok((&self.whole[..at], signature))
                 } else {
                     Err(malformed("something follows its signature"))
@@ -459,7 +534,9 @@ enum Format {
 }
 
 fn malformed(why: &str) -> TagRefusal {
-    TagRefusal::Malformed { why: why.to_owned() }
+    TagRefusal::Malformed {
+        why: why.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -471,13 +548,19 @@ mod tests {
         for good in ["v0.1.0", "1.0", "verify/v1.2.3-rc.1+b4"] {
             assert!(good.parse::<TagName>().is_ok(), "{good}");
         }
-        for bad in ["", "-v1", "../v1", "v1/../x", "v1..2", "v 1", "v1.lock", "/v1", "v1/", "v1~1", "v1:", "v1\n", "@{-1}"] {
+        for bad in [
+            "", "-v1", "../v1", "v1/../x", "v1..2", "v 1", "v1.lock", "/v1", "v1/", "v1~1", "v1:",
+            "v1\n", "@{-1}",
+        ] {
             assert!(bad.parse::<TagName>().is_err(), "{bad:?}");
         }
     }
 
     #[test]
     fn the_version_is_the_name_without_path_and_v() {
-        assert_eq!("verify/v0.1.0".parse::<TagName>().unwrap().version(), "0.1.0");
+        assert_eq!(
+            "verify/v0.1.0".parse::<TagName>().unwrap().version(),
+            "0.1.0"
+        );
     }
 }

@@ -1,0 +1,3 @@
+//! Reads what the auditor was given: once, whole, and without believing any of it.
+
+pub mod bundle;

@@ -1,0 +1,13 @@
+//! Behaviour of `verify`, seen from outside: real git, real gpg, a fixed clock.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on has failed"
+)]
+
+mod checkout;
+mod fixture;
+mod keyring;
+mod signatures;
+mod tags;
