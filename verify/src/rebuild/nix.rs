@@ -1,0 +1,189 @@
+//! The engine `nix`: the recipe as derivations in Nix's sandbox. The reference.
+//!
+//! No binary cache is asked and no fallback out of the sandbox is allowed: what cannot be built
+//! hermetically is not built.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use super::{
+    BuildRequest, Engine, Made, RebuildError, command,
+    inputs::{InputError, Trees},
+    pins,
+    progress::{Progress, Silent},
+    store_path,
+};
+use sbom::digest::Sha256Digest;
+
+/// Options of every call: sandbox or nothing, no cache, no `nixbld` users needed for root.
+const OPTIONS: [&str; 9] = [
+    "--option", "sandbox", "true", "--option", "sandbox-fallback", "false", "--option",
+    "substitute", "false",
+];
+
+/// Whether Nix is installed.
+pub(super) fn available() -> Result<(), RebuildError> {
+    match command::run(Command::new("nix-build").arg("--version"), &Silent) {
+        Ok(ended) if ended.success => Ok(()),
+        Ok(ended) => Err(missing(ended.log)),
+        Err(e) => Err(missing(format!("nix-build: {e}"))),
+    }
+}
+
+fn missing(why: String) -> RebuildError {
+    RebuildError::EngineMissing {
+        engine: Engine::Nix,
+        why,
+        hint: "install Nix with `sudo apt-get install nix-bin`, or pass `--engine namespaces`".into(),
+    }
+}
+
+pub(super) fn build(
+    request: &BuildRequest<'_>,
+    trees: &Trees,
+    progress: &dyn Progress,
+) -> Result<Made, RebuildError> {
+    let pins = pins::Pins::of_source(request.source, request.plan)?;
+    for ((name, digest), path) in pins.trees().into_iter().zip(trees.in_order()) {
+        add_to_store(name, digest, path, progress)?;
+    }
+    let source = fs::canonicalize(request.source)
+        .map_err(RebuildError::io("found", request.source))?;
+    let recipe = source.join(&request.plan.build().recipe).join("build.nix");
+
+    progress.step("asking Nix what is built already");
+    let reused = is_valid(&output_of(request, &source, &recipe, "deps", progress)?);
+    let out = output_of(request, &source, &recipe, "binaries", progress)?;
+    let built_before = is_valid(&out);
+    if reused && !request.reuse_dependencies {
+        progress.step("building the dependencies again in Nix's sandbox");
+        let mut again = nix_build(request, &source, &recipe, "deps");
+        run(again.arg("--check"), "deps", progress)?;
+    }
+    if built_before && request.fresh {
+        progress.step("building again in Nix's sandbox");
+        let mut again = nix_build(request, &source, &recipe, "binaries");
+        // Nix compares with what it has; what differs is kept beside it under this name.
+        let differing = PathBuf::from(format!("{}.check", out.display()));
+        let ended = command::run(again.args(["--check", "--keep-failed"]), progress)
+            .map_err(|e| missing(e.to_string()))?;
+        progress.done();
+        if ended.success {
+            return Ok(Made { bin: out.join("bin"), dependencies_reused: reused });
+        }
+        if differing.join("bin").is_dir() {
+            return Ok(Made { bin: differing.join("bin"), dependencies_reused: reused });
+        }
+        return Err(RebuildError::Failed { stage: "binaries".to_owned(), log: ended.log });
+    }
+    progress.step("building in Nix's sandbox");
+    run(&mut nix_build(request, &source, &recipe, "binaries"), "binaries", progress)?;
+    progress.done();
+    Ok(Made { bin: out.join("bin"), dependencies_reused: reused })
+}
+
+/// Whether the store has a path.
+fn is_valid(path: &Path) -> bool {
+    let mut ask = Command::new("nix-store");
+    command::run(ask.arg("--check-validity").arg(path), &Silent).is_ok_and(|ended| ended.success)
+}
+
+/// `nix-build` on the recipe's expression, with source and time as arguments.
+fn nix_build(request: &BuildRequest<'_>, source: &Path, recipe: &Path, attribute: &str) -> Command {
+    let mut nix = Command::new("nix-build");
+    nix.args(OPTIONS).arg("--no-out-link").arg(recipe).args(["--attr", attribute]);
+    arguments(&mut nix, request, source);
+    if let Some(builders) = request.nix_builders {
+        nix.args(["--builders", builders, "--max-jobs", "0"]);
+    }
+    nix
+}
+
+fn arguments(nix: &mut Command, request: &BuildRequest<'_>, source: &Path) {
+    // The name is fixed, so that the derivation does not depend on where the source stands.
+    let path = nix_string(&source.to_string_lossy());
+    nix.args(["--arg", "src"])
+        .arg(format!("builtins.path {{ path = /. + {path}; name = \"source\"; }}"))
+        .args(["--argstr", "epoch"])
+        .arg(request.source_date_epoch.to_string())
+        .args(["--arg", "root"])
+        .arg(format!("/. + {path}"));
+}
+
+/// Output path of an attribute.
+fn output_of(
+    request: &BuildRequest<'_>,
+    source: &Path,
+    recipe: &Path,
+    attribute: &str,
+    progress: &dyn Progress,
+) -> Result<PathBuf, RebuildError> {
+    let mut nix = Command::new("nix-instantiate");
+    nix.arg(recipe).args(["--attr", attribute]);
+    arguments(&mut nix, request, source);
+    let drv = PathBuf::from(run(&mut nix, attribute, progress)?.trim());
+    let mut query = Command::new("nix-store");
+    query.args(["--query", "--outputs"]).arg(&drv);
+    Ok(PathBuf::from(run(&mut query, attribute, progress)?.trim()))
+}
+
+fn run(nix: &mut Command, stage: &str, progress: &dyn Progress) -> Result<String, RebuildError> {
+    let ended = command::run(nix, progress).map_err(|e| missing(e.to_string()))?;
+    if ended.success {
+        Ok(ended.stdout)
+    } else {
+        Err(RebuildError::Failed { stage: stage.to_owned(), log: ended.log })
+    }
+}
+
+/// A Nix string literal: nothing in it is interpreted.
+fn nix_string(text: &str) -> String {
+    let escaped = text.replace('\\', "\\\\").replace('"', "\\\"").replace("${", "\\${");
+    format!("\"{escaped}\"")
+}
+
+/// Makes a tree valid in the store, at the path where the expressions expect it.
+pub(super) fn add_to_store(
+    name: &str,
+    digest: Sha256Digest,
+    tree: &Path,
+    progress: &dyn Progress,
+) -> Result<(), RebuildError> {
+    let place = store_path::of_tree(name, digest);
+    if is_valid(&place) {
+        return Ok(());
+    }
+    progress.step(&format!("adding {name} to the Nix store"));
+    let mut add = Command::new("nix-store");
+    add.args(["--add-fixed", "--recursive", "sha256"]).arg(tree);
+    let ended = command::run(&mut add, progress).map_err(|e| missing(e.to_string()))?;
+    if !ended.success {
+        return Err(InputError::fetch(name, format!("nix-store: {}", ended.log)).into());
+    }
+    let put = ended.stdout.trim();
+    if Path::new(put) == place {
+        Ok(())
+    } else {
+        Err(InputError::fetch(name, format!("Nix put it at {put}, not at {}", place.display())).into())
+    }
+}
+
+impl Trees {
+    /// In the order of [`pins::Pins::trees`].
+    pub(super) fn in_order(&self) -> [&PathBuf; 4] {
+        [&self.root, &self.rust, &self.auditable, &self.crates]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::nix_string;
+
+    #[test]
+    fn a_path_cannot_break_out_of_a_nix_string() {
+        assert_eq!(nix_string("/a\"b${c}\\d"), r#""/a\"b\${c}\\d""#);
+    }
+}
