@@ -4,6 +4,7 @@
 //! This crate does no input or output, reads no clock and no environment: same bytes in, same bytes out.
 
 pub mod advisories;
+pub mod bsi;
 pub mod digest;
 pub mod model;
 pub mod native;

@@ -121,14 +121,15 @@ pub enum Difference {
         /// Kinds of source in `Cargo.lock`.
         lock: String,
     },
-    /// C code that is in the binary or its crates, not in the SBOM.
+    /// A library that the binary or its crates contain without being a crate (C code, the standard
+    /// library), not in the SBOM.
     NativeMissing {
         /// Name of the library.
         name: String,
         /// Version, where it is known.
         version: Option<String>,
     },
-    /// C code in the SBOM in another version than in the binary or its crates.
+    /// The same, in the SBOM in another version.
     NativeVersionDiffers {
         /// Name of the library.
         name: String,
@@ -236,13 +237,13 @@ impl fmt::Display for Difference {
                 let version = version.as_deref().unwrap_or("of unknown version");
                 write!(
                     f,
-                    "the C library `{name}` {version} is inside and not in the SBOM"
+                    "the library `{name}` {version} is inside and not in the SBOM"
                 )
             }
             Self::NativeVersionDiffers { name, found, sbom } => {
                 write!(
                     f,
-                    "the C library `{name}` is {found} inside and {sbom} in the SBOM"
+                    "the library `{name}` is {found} inside and {sbom} in the SBOM"
                 )
             }
         }

@@ -83,6 +83,16 @@ fn witnesses(text: &str) -> Vec<Witness> {
             format!("OpenSSL {version}{}", date_of(rest)),
         ));
     }
+    // `rustc version 1.95.0 (…)` in `.comment`: the compiler is the one that made the standard library.
+    if let Some((version, rest)) = after(text, "rustc version ")
+        && rest.starts_with(" (")
+    {
+        out.push((
+            "rust-std",
+            Some(version.to_owned()),
+            format!("rustc version {version}"),
+        ));
+    }
     // `SQLITE_SOURCE_ID`: `2026-06-05 13:48:00 <64 hex digits>`.
     if let Some(id) = sqlite_source_id(text) {
         out.push(("sqlite", None, id.to_owned()));
