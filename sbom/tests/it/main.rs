@@ -1,0 +1,1 @@
+//! Tests of what `sbom` promises, through its public door.
