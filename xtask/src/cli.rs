@@ -134,12 +134,25 @@ pub(crate) enum InputsCommand {
     Fetch,
     /// Checks each Debian package against Debian's signed Release file
     Verify,
-    /// Pins anew from what the ordinary clients offer now
-    Update,
+    /// Pins the crates of Cargo.lock anew; the rest only where asked, or where nothing is pinned yet
+    Update {
+        /// Also pin the Debian packages that apt offers now
+        #[arg(long)]
+        debian: bool,
+        /// Also pin the toolchain that rust-toolchain.toml names
+        #[arg(long)]
+        rust: bool,
+        /// Also pin this version of cargo-auditable
+        #[arg(long, value_name = "VERSION")]
+        cargo_auditable: Option<String>,
+    },
     /// Writes every input into a folder that can be carried to a machine without a network
     Export {
         /// The folder to write
         dir: PathBuf,
+        /// Write a Nix binary cache instead of plain NAR files
+        #[arg(long)]
+        nix_cache: bool,
     },
     /// Takes every input from such a folder
     Import {

@@ -75,9 +75,14 @@ impl Program {
     }
 
     /// Runs silently and gives stdout, or an error with what the program said on stderr.
-    pub(crate) fn read(self) -> anyhow::Result<Vec<u8>> {
+    pub(crate) fn read(mut self) -> anyhow::Result<Vec<u8>> {
+        self.command.stdin(Stdio::null());
+        self.read_as_prepared()
+    }
+
+    fn read_as_prepared(self) -> anyhow::Result<Vec<u8>> {
         let shown = self.shown.clone();
-        let (status, stdout, stderr) = self.outcome()?;
+        let (status, stdout, stderr) = self.ended()?;
         if !status.success() {
             bail!("`{shown}` ended with {status}: {}", stderr.trim());
         }
@@ -92,11 +97,29 @@ impl Program {
         Ok(text.trim().to_owned())
     }
 
+    /// Runs silently with these bytes on stdin, and gives stdout.
+    #[cfg(feature = "engineer")]
+    pub(crate) fn read_with_input(mut self, input: &[u8]) -> anyhow::Result<Vec<u8>> {
+        use std::io::{Seek as _, Write as _};
+        // A file, not a pipe: a program that writes before it has read all cannot block us.
+        let mut stdin = tempfile::tempfile().context("keeping the program's input")?;
+        stdin
+            .write_all(input)
+            .context("keeping the program's input")?;
+        stdin.rewind().context("keeping the program's input")?;
+        self.command.stdin(stdin);
+        self.read_as_prepared()
+    }
+
     /// Runs silently and gives status, stdout and stderr, whatever the status.
     pub(crate) fn outcome(mut self) -> anyhow::Result<(ExitStatus, Vec<u8>, String)> {
+        self.command.stdin(Stdio::null());
+        self.ended()
+    }
+
+    fn ended(mut self) -> anyhow::Result<(ExitStatus, Vec<u8>, String)> {
         let output = self
             .command
-            .stdin(Stdio::null())
             .output()
             .with_context(|| not_started(&self.shown))?;
         let stderr = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -19,6 +19,7 @@ use sbom::digest::Sha256Digest;
 use serde::{Deserialize, Serialize};
 
 use super::statement::{Statement, StatementError};
+use crate::rebuild::pins::ListedInput;
 
 /// `predicateType` of the provenance.
 pub const PREDICATE_TYPE: &str = "https://slsa.dev/provenance/v1";
@@ -56,12 +57,27 @@ pub struct Provenance {
 /// One pinned input of the build.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Input {
-    /// Name and version, such as `gcc-12 12.2.0-14`.
+    /// Kind, name and version, such as `debian/gcc-12@12.2.0-14`.
     pub name: String,
     /// Where it can be had; `None` where only the digest identifies it.
     pub uri: Option<String>,
     /// Digest of the file, or for an unpacked tree of its NAR.
     pub sha256: Sha256Digest,
+}
+
+impl From<&ListedInput> for Input {
+    /// Named `KIND/NAME` or `KIND/NAME@VERSION`: the same name may stand for several kinds.
+    fn from(pin: &ListedInput) -> Self {
+        let mut name = format!("{}/{}", pin.kind, pin.name);
+        if !pin.version.is_empty() {
+            name.push_str(&format!("@{}", pin.version));
+        }
+        Self {
+            name,
+            uri: pin.url.clone(),
+            sha256: pin.sha256,
+        }
+    }
 }
 
 /// Who ran a build: the `builder.id`.
@@ -354,7 +370,7 @@ mod tests {
             source_date_epoch: 1_700_000_000,
             target: "x86_64-unknown-linux-gnu".to_owned(),
             inputs: vec![Input {
-                name: "gcc-12 12.2.0-14".to_owned(),
+                name: "debian/gcc-12@12.2.0-14".to_owned(),
                 uri: None,
                 sha256: Sha256Digest::of(b"gcc"),
             }],
@@ -416,7 +432,7 @@ mod tests {
         ));
         assert!(matches!(
             refused("/predicate/buildDefinition/resolvedDependencies/1/digest", json!({})),
-            ProvenanceError::Input(name) if name.starts_with("gcc-12")
+            ProvenanceError::Input(name) if name.starts_with("debian/gcc-12")
         ));
         assert!(matches!(
             refused("/predicate/runDetails/builder/id", json!("")),

@@ -1,0 +1,286 @@
+//! A throw-away engineer: a GnuPG home, keys, and a tiny Cargo workspace under git.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use tempfile::TempDir;
+
+/// The version that the tiny workspace has.
+pub(crate) const TAG: &str = "v1.0.0";
+
+/// A GnuPG home with the keys that a test makes.
+pub(crate) struct Gnupg {
+    home: TempDir,
+}
+
+impl Gnupg {
+    pub(crate) fn new() -> Self {
+        let home = tempfile::Builder::new().prefix("gpg").tempdir().unwrap();
+        fs::set_permissions(home.path(), fs::Permissions::from_mode(0o700)).unwrap();
+        // `git tag -s` calls this instead of gpg, so that a test may set the time it signs at.
+        let program = home.path().join("gpg-at");
+        fs::write(
+            &program,
+            "#!/bin/sh\nexec gpg ${SIGN_AT:+--faked-system-time \"$SIGN_AT\"} \"$@\"\n",
+        )
+        .unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        Self { home }
+    }
+
+    /// Makes a signing key and gives its fingerprint.
+    pub(crate) fn key(&self, name: &str) -> String {
+        self.key_with(name, &[], "1y")
+    }
+
+    /// Makes a signing key under further options of gpg, with an expiry.
+    pub(crate) fn key_with(&self, name: &str, options: &[&str], expires: &str) -> String {
+        let address = format!("{name} <{name}@example.org>");
+        let mut arguments = vec!["--passphrase", ""];
+        arguments.extend(options);
+        arguments.extend(["--quick-gen-key", &address, "ed25519", "sign", expires]);
+        self.gpg(&arguments);
+        let listing = self.gpg(&["--with-colons", "--list-keys", &address]);
+        let fingerprint = listing
+            .lines()
+            .find_map(|line| line.strip_prefix("fpr:::::::::"))
+            .unwrap();
+        fingerprint.trim_end_matches(':').to_owned()
+    }
+
+    /// Revokes a key in this home.
+    pub(crate) fn revoke(&self, fingerprint: &str) {
+        let revocation = self
+            .home
+            .path()
+            .join("openpgp-revocs.d")
+            .join(format!("{fingerprint}.rev"));
+        // GnuPG writes it with a colon before the armor, so that nobody imports it by accident.
+        let text = fs::read_to_string(&revocation)
+            .unwrap()
+            .replace(":-----BEGIN", "-----BEGIN");
+        fs::write(&revocation, text).unwrap();
+        self.gpg(&["--import", revocation.to_str().unwrap()]);
+    }
+
+    /// The public certificates of these keys, armored.
+    pub(crate) fn export(&self, fingerprints: &[&str]) -> String {
+        let mut arguments = vec!["--armor", "--export"];
+        arguments.extend(fingerprints);
+        self.gpg(&arguments)
+    }
+
+    /// Runs gpg in this home and wants it to succeed.
+    pub(crate) fn gpg(&self, arguments: &[&str]) -> String {
+        let mut command = Command::new("gpg");
+        command.args(["--batch", "--quiet", "--pinentry-mode", "loopback"]);
+        let output = command
+            .args(arguments)
+            .env("GNUPGHOME", self.home.path())
+            .output()
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "gpg {arguments:?}: {}",
+            talk(&output)
+        );
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn program(&self) -> PathBuf {
+        self.home.path().join("gpg-at")
+    }
+}
+
+impl Drop for Gnupg {
+    fn drop(&mut self) {
+        // The agent of this home, and only that one.
+        let ended = Command::new("gpgconf")
+            .args(["--kill", "all"])
+            .env("GNUPGHOME", self.home.path())
+            .status();
+        assert!(ended.is_ok(), "gpgconf is part of GnuPG");
+    }
+}
+
+/// A tiny Cargo workspace under git, with its own `release.toml`, keyring and engineer.
+pub(crate) struct Workspace {
+    folder: TempDir,
+    pub(crate) gnupg: Gnupg,
+    pub(crate) engineer: String,
+}
+
+impl Workspace {
+    /// The workspace with one commit and no tag; its keyring holds the engineer's key.
+    pub(crate) fn new() -> Self {
+        let gnupg = Gnupg::new();
+        let engineer = gnupg.key("engineer");
+        Self::with(gnupg, engineer)
+    }
+
+    /// The same for keys that the test has made.
+    pub(crate) fn with(gnupg: Gnupg, engineer: String) -> Self {
+        let folder = tempfile::Builder::new().prefix("tiny").tempdir().unwrap();
+        let this = Self {
+            folder,
+            gnupg,
+            engineer,
+        };
+        this.write("Cargo.toml", TINY_MANIFEST);
+        this.write("Cargo.lock", TINY_LOCK);
+        this.write(
+            "rust-toolchain.toml",
+            &of_this_repository("rust-toolchain.toml"),
+        );
+        this.write("src/main.rs", TINY_MAIN);
+        this.write("release.toml", TINY_PLAN);
+        this.write(".gitignore", "/target/\n");
+        this.keep_keyring();
+        for file in ["build.sh", "enter.sh", "build.nix", "inputs.nix"] {
+            this.write(
+                &format!("nix/{file}"),
+                &of_this_repository(&format!("nix/{file}")),
+            );
+        }
+        this.git(&["init", "-q", "-b", "main"]);
+        this.git(&["add", "-A"]);
+        this.git(&["commit", "-q", "-m", "A tiny tool"]);
+        this
+    }
+
+    /// Writes the engineer's certificate, as it is now, into the workspace's keyring.
+    pub(crate) fn keep_keyring(&self) {
+        self.write("keys/tiny.asc", &self.gnupg.export(&[&self.engineer]));
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub(crate) fn write(&self, path: &str, text: &str) {
+        let path = self.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    pub(crate) fn commit(&self, message: &str) {
+        self.git(&["add", "-A"]);
+        self.git(&["commit", "-q", "--allow-empty", "-m", message]);
+    }
+
+    /// A signed tag on HEAD by this key.
+    pub(crate) fn sign_tag(&self, name: &str, key: &str) {
+        self.git(&["tag", "-s", "-u", key, "-m", "A release", name]);
+    }
+
+    pub(crate) fn git(&self, arguments: &[&str]) -> String {
+        self.git_with(&[], arguments)
+    }
+
+    /// Runs git with further variables and wants it to succeed.
+    pub(crate) fn git_with(&self, variables: &[(&str, &str)], arguments: &[&str]) -> String {
+        let mut command = Command::new("git");
+        command
+            .arg("-c")
+            .arg(format!("gpg.program={}", self.gnupg.program().display()))
+            .args(arguments);
+        let output = self.prepare(command, variables).output().unwrap();
+        assert!(
+            output.status.success(),
+            "git {arguments:?}: {}",
+            talk(&output)
+        );
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
+    /// Writes an object as it is and points a tag's ref at it.
+    pub(crate) fn put_tag(&self, name: &str, object: &[u8]) {
+        let file = self.gnupg.home.path().join("object");
+        fs::write(&file, object).unwrap();
+        let id = self.git(&["hash-object", "-t", "tag", "-w", file.to_str().unwrap()]);
+        self.git(&["update-ref", &format!("refs/tags/{name}"), &id]);
+    }
+
+    /// Runs `cargo xtask` in this workspace.
+    pub(crate) fn xtask(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        command.args(arguments);
+        self.prepare(command, &[]).output().unwrap()
+    }
+
+    fn prepare(&self, mut command: Command, variables: &[(&str, &str)]) -> Command {
+        command
+            .current_dir(self.path())
+            .env("GNUPGHOME", self.gnupg.home.path())
+            .env("GIT_CONFIG_GLOBAL", "/dev/null")
+            .env("GIT_CONFIG_NOSYSTEM", "1")
+            .env_remove("HALLMARK_ADVISORY_DB");
+        for who in ["AUTHOR", "COMMITTER"] {
+            command
+                .env(format!("GIT_{who}_NAME"), "Engineer")
+                .env(format!("GIT_{who}_EMAIL"), "engineer@example.org");
+        }
+        command.envs(variables.iter().copied());
+        command
+    }
+}
+
+/// What a program said on stderr.
+pub(crate) fn talk(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// A file of the repository that the tests belong to.
+pub(crate) fn of_this_repository(path: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)).unwrap()
+}
+
+const TINY_MANIFEST: &str = r#"[package]
+name = "tiny-tool"
+version = "1.0.0"
+edition = "2024"
+license = "MIT"
+
+[[bin]]
+name = "tiny"
+path = "src/main.rs"
+"#;
+
+const TINY_LOCK: &str = r#"# This file is automatically @generated by Cargo.
+# It is not intended for manual editing.
+version = 4
+
+[[package]]
+name = "tiny-tool"
+version = "1.0.0"
+"#;
+
+const TINY_MAIN: &str = r#"//! Prints one line.
+fn main() {
+    println!("a tiny tool, built at {}", option_env!("SOURCE_DATE_EPOCH").unwrap_or("no time"));
+}
+"#;
+
+const TINY_PLAN: &str = r#"version = 1
+name = "tiny"
+target = "x86_64-unknown-linux-gnu"
+
+[[binary]]
+name = "tiny"
+package = "tiny-tool"
+
+[build]
+inputs = "nix/inputs.json"
+recipe = "nix"
+
+[limits]
+glibc = "2.34"
+libraries = ["libc.so.6", "libgcc_s.so.1", "ld-linux-x86-64.so.2"]
+
+[gate]
+keyring = "keys/tiny.asc"
+advisory_max_age_days = 3650
+advisory_min_count = 1
+"#;

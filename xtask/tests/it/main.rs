@@ -1,0 +1,5 @@
+//! What the release engineer sees: the real command, real git, real GnuPG, real builds.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod fixture;
+mod tag_gate;
