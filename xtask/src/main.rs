@@ -14,6 +14,8 @@ mod talk;
 mod tidy;
 
 #[cfg(feature = "engineer")]
+mod debian_release;
+#[cfg(feature = "engineer")]
 mod demo;
 #[cfg(feature = "engineer")]
 mod inputs;

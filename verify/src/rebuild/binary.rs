@@ -110,9 +110,15 @@ pub fn needs(bytes: &[u8]) -> Result<Needs, NotElf> {
     })
 }
 
-/// Every way in which the binary breaks the limits; empty when it keeps them.
-#[must_use]
-pub fn broken_limits(needs: &Needs, limits: &Limits) -> Vec<LimitBroken> {
+/// Every way in which an ELF file breaks the limits; empty when it keeps them.
+///
+/// # Errors
+/// [`NotElf`] for anything but a 64-bit ELF file.
+pub fn breaches(bytes: &[u8], limits: &Limits) -> Result<Vec<LimitBroken>, NotElf> {
+    Ok(broken_limits(&needs(bytes)?, limits))
+}
+
+fn broken_limits(needs: &Needs, limits: &Limits) -> Vec<LimitBroken> {
     let mut broken: Vec<LimitBroken> = needs
         .libraries
         .difference(&limits.libraries)

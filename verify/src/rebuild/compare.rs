@@ -69,6 +69,38 @@ impl Comparison {
     }
 }
 
+/// `sections .text (1 byte from offset 0x3e8), .rodata (…); likely cause: …`; `identical` if so.
+impl fmt::Display for Comparison {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.identical() {
+            return f.write_str("identical");
+        }
+        let named: Vec<String> = self.sections.iter().map(ToString::to_string).collect();
+        write!(f, "{}", named.join(", "))?;
+        for cause in &self.causes {
+            write!(f, "; likely cause: {cause}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for SectionDifference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.name.escape_debug();
+        match (self.left_size_bytes, self.right_size_bytes) {
+            (Some(_), None) => write!(f, "{name} is missing in the second"),
+            (None, _) => write!(f, "{name} is missing in the first"),
+            (Some(a), Some(b)) => {
+                write!(f, "{name} ({} bytes differ from offset {:#x}", self.differing_bytes, self.first_difference)?;
+                if a != b {
+                    write!(f, "; {a} bytes against {b}")?;
+                }
+                f.write_str(")")
+            }
+        }
+    }
+}
+
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -4,6 +4,7 @@
 //! fetched (pins decide) or knows any particular project (the plan and the pins say it all).
 
 pub mod binary;
+pub mod carry;
 mod command;
 pub mod compare;
 pub mod fetch;
@@ -215,6 +216,19 @@ impl RebuildError {
         let path = path.to_owned();
         move |source| Self::Io { what, path, source }
     }
+}
+
+/// Where inputs and compiled dependencies are kept unless told otherwise: `$HALLMARK_CACHE`, else
+/// `$XDG_CACHE_HOME/hallmark`, else `~/.cache/hallmark`.
+#[must_use]
+pub fn default_cache() -> PathBuf {
+    use std::env;
+    if let Some(path) = env::var_os("HALLMARK_CACHE") {
+        return path.into();
+    }
+    let base = env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|p| p.is_absolute());
+    let base = base.or_else(|| env::home_dir().map(|home| home.join(".cache")));
+    base.unwrap_or_else(env::temp_dir).join("hallmark")
 }
 
 /// Builds the plan's binaries from `request.source` with one engine.

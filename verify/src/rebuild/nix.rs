@@ -18,7 +18,7 @@ use super::{
 };
 use sbom::digest::Sha256Digest;
 
-/// Options of every call: sandbox or nothing, no cache, no `nixbld` users needed for root.
+/// Options of every call: the sandbox or nothing, and no binary cache.
 const OPTIONS: [&str; 9] = [
     "--option", "sandbox", "true", "--option", "sandbox-fallback", "false", "--option",
     "substitute", "false",
@@ -85,6 +85,17 @@ pub(super) fn build(
     Ok(Made { bin: out.join("bin"), dependencies_reused: reused })
 }
 
+/// Without a daemon, root's Nix wants a group of build users; where the machine has none, builds
+/// run as root, in the sandbox all the same.
+fn builder_users() -> &'static [&'static str] {
+    let group = fs::read_to_string("/etc/group").unwrap_or_default();
+    if group.lines().any(|line| line.starts_with("nixbld:")) {
+        &[]
+    } else {
+        &["--option", "build-users-group", ""]
+    }
+}
+
 /// Whether the store has a path.
 fn is_valid(path: &Path) -> bool {
     let mut ask = Command::new("nix-store");
@@ -94,7 +105,7 @@ fn is_valid(path: &Path) -> bool {
 /// `nix-build` on the recipe's expression, with source and time as arguments.
 fn nix_build(request: &BuildRequest<'_>, source: &Path, recipe: &Path, attribute: &str) -> Command {
     let mut nix = Command::new("nix-build");
-    nix.args(OPTIONS).arg("--no-out-link").arg(recipe).args(["--attr", attribute]);
+    nix.args(OPTIONS).args(builder_users()).arg("--no-out-link").arg(recipe).args(["--attr", attribute]);
     arguments(&mut nix, request, source);
     if let Some(builders) = request.nix_builders {
         nix.args(["--builders", builders, "--max-jobs", "0"]);
@@ -173,7 +184,8 @@ pub(super) fn add_to_store(
 
 impl Trees {
     /// In the order of [`pins::Pins::trees`].
-    pub(super) fn in_order(&self) -> [&PathBuf; 4] {
+    #[must_use]
+    pub fn in_order(&self) -> [&PathBuf; 4] {
         [&self.root, &self.rust, &self.auditable, &self.crates]
     }
 }
