@@ -1,0 +1,47 @@
+# What people get out of the build: a package a binary, launchers, a check, a shell.
+# Each is made with the busybox of the pinned root; there is no stdenv.
+{ system, build }:
+let
+  inherit (build) inputs binaries;
+  busybox = "${inputs.root}/bin/busybox";
+  loader = "${inputs.root}/lib64/ld-linux-x86-64.so.2";
+  libraries = "${inputs.root}/lib/x86_64-linux-gnu";
+
+  run = name: script: derivation {
+    inherit name system;
+    builder = busybox;
+    args = [ "sh" "-euc" script ];
+    PATH = "/bin";
+  };
+in
+rec {
+  # The binary as it is released, byte for byte.
+  package = name: run name ''
+    ${busybox} mkdir -p $out/bin
+    ${busybox} cp ${binaries}/bin/${name} $out/bin/${name}
+  '';
+
+  # Starts the binary with the C library of the pinned root, so that it runs on NixOS too, where
+  # /lib64/ld-linux-x86-64.so.2 is not what other systems have there.
+  launcher = name: run "${name}-launcher" ''
+    ${busybox} mkdir -p $out/bin
+    ${busybox} printf '#!/bin/sh\nexec %s --library-path %s %s "$@"\n' \
+      ${loader} ${libraries} ${package name}/bin/${name} >$out/bin/${name}
+    ${busybox} chmod 755 $out/bin/${name}
+  '';
+
+  # Every binary starts and says its version.
+  runs = names: run "runs" (builtins.concatStringsSep "\n" (map
+    (name: "${loader} --library-path ${libraries} ${package name}/bin/${name} --version >>$out")
+    names));
+
+  # Compiler, linker and toolchain of the build, for `nix develop`.
+  shell = derivation {
+    name = "shell";
+    inherit system;
+    builder = "${inputs.root}/bin/bash";
+    args = [ "-c" "exit 1" ];
+    PATH = "${inputs.rust}/bin:${inputs.root}/bin";
+    CC = "gcc-12";
+  };
+}
