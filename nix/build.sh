@@ -66,6 +66,10 @@ deps)
     for manifest in $(member_manifests); do
         dir=${manifest%/Cargo.toml}
         [ -n "$(package_name "$manifest")" ] || continue
+        # Tests, examples and benchmarks are not built, and their files are not here.
+        awk '/^\[\[(test|example|bench)\]\]/ { skip = 1; next } /^\[/ { skip = 0 } !skip' \
+            "$manifest" >/tmp/manifest
+        cat /tmp/manifest >"$manifest"
         for path in src/lib.rs src/main.rs \
             $(sed -n 's/^ *path *= *"\([^"]*\.rs\)".*/\1/p' "$manifest") \
             $(sed -n 's/^build *= *"\([^"]*\.rs\)".*/\1/p' "$manifest"); do
