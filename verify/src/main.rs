@@ -1,2 +1,43 @@
-//! verify
-fn main() {}
+//! `verify`: the auditor's program. Parses the command line, runs one command, prints its answer.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+use std::time::SystemTime;
+
+use clap::Parser as _;
+use verify::cli::{Cli, Command};
+use verify::commands::{self, Answer};
+use verify::exit;
+use verify::output::escape::escaped;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let answer = match &cli.command {
+        Command::Release(args) => commands::release::run(args, SystemTime::now()),
+        _ => Err(anyhow::anyhow!("this command is not known here")),
+    };
+    match answer.and_then(print) {
+        Ok(code) => code,
+        Err(error) => {
+            complain(&error);
+            ExitCode::from(exit::NO_VERDICT)
+        }
+    }
+}
+
+/// An answer that nobody could read is none.
+fn print(answer: Answer) -> anyhow::Result<ExitCode> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(answer.text.as_bytes())?;
+    out.flush()?;
+    Ok(exit::code(answer.verdict))
+}
+
+fn complain(error: &anyhow::Error) {
+    let mut text = format!("error: {}\n", escaped(&error.to_string()));
+    for cause in error.chain().skip(1) {
+        text.push_str(&format!("  because: {}\n", escaped(&cause.to_string())));
+    }
+    // Where standard error is gone too, the exit code still says it.
+    std::io::stderr().lock().write_all(text.as_bytes()).ok();
+}

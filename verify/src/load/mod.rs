@@ -1,3 +1,5 @@
 //! Reads what the auditor was given: once, whole, and without believing any of it.
 
+pub mod advisory_db;
 pub mod bundle;
+pub mod policy;

@@ -1,0 +1,221 @@
+//! Check `advisories`: no known advisory stands against the packages in the binaries.
+//!
+//! Two questions, kept apart: what was known when it was released (`advisories.json`), and what
+//! is known now (the auditor's database). Without a database the second cannot be answered, and a
+//! check that could not look is never a pass; nor is one over an empty, cut or old database.
+
+use ::sbom::advisories::{Decision, Ignore, Judged, Report, Rules, Target};
+use ::sbom::model::package::Package;
+use ::sbom::source::dep_v0;
+use time::{Date, OffsetDateTime};
+
+use crate::case::Case;
+use crate::check::{Evidence, Outcome};
+use crate::load::advisory_db;
+use crate::load::bundle::ADVISORIES;
+use crate::load::policy::WARN_AGE_DAYS;
+
+pub(crate) fn run(case: &Case<'_>) -> Outcome {
+    let mut evidence = Evidence::default();
+    let Some(bytes) = case.bundle().bytes(ADVISORIES) else {
+        return evidence.failed(format!("`{ADVISORIES}` is missing"));
+    };
+    let at_release = match Report::parse(bytes) {
+        Ok(report) => report,
+        Err(error) => return evidence.failed(format!("`{ADVISORIES}`: {error}")),
+    };
+    release_report(case, &at_release, &mut evidence);
+    let inventories = match inventories(case) {
+        Ok(inventories) => inventories,
+        Err(why) => return evidence.failed(why),
+    };
+    if !evidence.problems.is_empty() {
+        return evidence.judged();
+    }
+    let Some(folder) = &case.request().advisory_db else {
+        return evidence.undecided(
+            "no advisory database was given, so what is known today was not looked at; pass `--advisory-db DIR`",
+        );
+    };
+    let names = inventories
+        .iter()
+        .flat_map(|(_, packages)| packages.iter().map(Package::name));
+    let database = match advisory_db::load(folder, names) {
+        Ok(database) => database,
+        Err(error) => return evidence.undecided(error),
+    };
+    let rules = case.policy().advisories();
+    let today = OffsetDateTime::from(case.request().now).date();
+    let age_days = age_days(database.newest(), today);
+    evidence.fact(
+        "known today",
+        format!(
+            "{} advisories, the newest of {}",
+            database.count(),
+            database.newest()
+        ),
+    );
+    if database.count() < rules.min_count {
+        return evidence.undecided(format!(
+            "the advisory database holds {} advisories; less than {} is no whole database",
+            database.count(),
+            rules.min_count
+        ));
+    }
+    if age_days > i64::from(rules.max_age_days) {
+        return evidence.undecided(format!(
+            "the newest advisory in the database is {age_days} days old; beyond {} days it proves nothing",
+            rules.max_age_days
+        ));
+    }
+    if age_days > i64::from(WARN_AGE_DAYS) {
+        evidence.warn(format!(
+            "the newest advisory in the database is {age_days} days old"
+        ));
+    }
+    let mut ignores: Vec<Ignore> = rules.ignores.clone();
+    if rules.accept_release_ignores {
+        ignores.extend(at_release.ignores.iter().cloned());
+    }
+    let target = at_release
+        .target
+        .as_deref()
+        .and_then(|target| target.parse::<Target>().ok());
+    let rules = Rules {
+        today,
+        stops_at: &at_release.stops_at,
+        ignores: &ignores,
+        target,
+    };
+    let lists = inventories
+        .iter()
+        .map(|(name, packages)| (name.as_str(), packages.as_slice()));
+    match Report::new(
+        &database,
+        (None, None),
+        case.request().now.into(),
+        lists,
+        &rules,
+    ) {
+        Ok(now) => known_now(&now, &at_release, &mut evidence),
+        Err(error) => return evidence.undecided(error),
+    }
+    evidence.judged()
+}
+
+/// What the binaries themselves say is in them.
+fn inventories(case: &Case<'_>) -> Result<Vec<(String, Vec<Package>)>, String> {
+    case.bundle()
+        .binaries()
+        .filter_map(|(name, file)| file.bytes.as_ref().map(|bytes| (name, bytes)))
+        .map(|(name, bytes)| {
+            let graph = dep_v0::read(bytes)
+                .map_err(|error| format!("`bin/{name}` does not say what is in it: {error}"))?;
+            Ok((name.to_owned(), graph.packages().to_vec()))
+        })
+        .collect()
+}
+
+fn release_report(case: &Case<'_>, report: &Report, evidence: &mut Evidence) {
+    let database = &report.database;
+    evidence.fact(
+        "known at release",
+        format!(
+            "{} advisories, the newest of {}, asked at {}",
+            database.count,
+            database.newest,
+            crate::trust::openpgp::Instant(report.checked_at.into())
+        ),
+    );
+    if let Some(commit) = &database.commit {
+        evidence.fact("database at release", format!("commit {commit}"));
+    }
+    let min_count = case.policy().advisories().min_count;
+    if database.count < min_count {
+        evidence.problem(format!(
+            "the release was gated by a database of {} advisories; less than {min_count} is no whole database",
+            database.count
+        ));
+    }
+    for judged in report.stopping() {
+        evidence.problem(format!(
+            "{} was known at release and nobody accepted it",
+            named(judged)
+        ));
+    }
+}
+
+fn known_now(now: &Report, at_release: &Report, evidence: &mut Evidence) {
+    let known = |judged: &Judged| {
+        at_release.findings.iter().any(|earlier| {
+            earlier.finding.id == judged.finding.id
+                && earlier.finding.package == judged.finding.package
+        })
+    };
+    for judged in &now.findings {
+        let since = if known(judged) {
+            ""
+        } else {
+            ", which became known after the release"
+        };
+        match judged.decision {
+            Decision::Stops => evidence.problem(format!("{}{since}", named(judged))),
+            Decision::IgnoreExpired => {
+                evidence.problem(format!(
+                    "{}: the decision to accept it has expired",
+                    named(judged)
+                ));
+            }
+            Decision::Ignored => {
+                let ignore = now.ignores.iter().find(|ignore| accepts(ignore, judged));
+                let why = ignore.map_or_else(String::new, |ignore| {
+                    format!(
+                        ": {} ({}, until {})",
+                        ignore.reason(),
+                        ignore.decided_by(),
+                        ignore.expires()
+                    )
+                });
+                evidence.warn(format!("{} is accepted{why}", named(judged)));
+            }
+            Decision::Informs => evidence.warn(format!("{}{since}", named(judged))),
+            Decision::Withdrawn => {}
+        }
+    }
+    if !now.not_covered.is_empty() {
+        evidence.fact(
+            "not covered",
+            format!(
+                "{} (not from the public registry)",
+                now.not_covered.join(", ")
+            ),
+        );
+    }
+    let subjects: Vec<String> = now
+        .subjects
+        .iter()
+        .map(|subject| format!("{} ({} packages)", subject.name, subject.packages))
+        .collect();
+    evidence.fact("looked at", subjects.join(", "));
+}
+
+fn accepts(ignore: &Ignore, judged: &Judged) -> bool {
+    ignore.id() == judged.finding.id
+        || judged
+            .finding
+            .aliases
+            .iter()
+            .any(|alias| alias == ignore.id())
+}
+
+fn named(judged: &Judged) -> String {
+    let finding = &judged.finding;
+    format!(
+        "{} stands against {} {}: {}",
+        finding.id, finding.package, finding.version, finding.title
+    )
+}
+
+fn age_days(newest: Date, today: Date) -> i64 {
+    (today - newest).whole_days()
+}

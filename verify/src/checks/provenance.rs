@@ -1,0 +1,291 @@
+//! Check `provenance`: a release key states that the binaries were built from this tag and these
+//! inputs.
+//!
+//! The statement's signature, subjects, tag, commit, packages, target and inputs are each held
+//! against what the bundle and the verified tag say. It does not say that the statement is true:
+//! that is what the rebuild is for.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use ::sbom::digest::Sha256Digest;
+
+use crate::attest::dsse::{self, Envelope, IN_TOTO_PAYLOAD_TYPE};
+use crate::attest::provenance::{Builder, Input, Provenance};
+use crate::attest::statement::Statement;
+use crate::case::Case;
+use crate::check::{Evidence, Outcome};
+use crate::git::Repository;
+use crate::load::bundle::{INPUTS, PROVENANCE, binary_path};
+use crate::load::policy::Role;
+use crate::rebuild::pins::Pins;
+use crate::trust::keyring::Fingerprint;
+use crate::trust::openpgp::verify_detached;
+use crate::trust::tag::VerifiedTag;
+
+pub(crate) fn run(case: &Case<'_>) -> Outcome {
+    let mut evidence = Evidence::default();
+    let Some(bytes) = case.bundle().bytes(PROVENANCE) else {
+        return evidence.failed(format!("`{PROVENANCE}` is missing"));
+    };
+    let envelopes = match dsse::read_lines(bytes) {
+        Ok(envelopes) => envelopes,
+        Err(error) => return evidence.failed(format!("`{PROVENANCE}`: {error}")),
+    };
+    let mut stated = 0;
+    for (index, envelope) in envelopes.iter().enumerate() {
+        match read(envelope) {
+            Ok((statement, provenance)) => {
+                stated += 1;
+                let signers = signers(case, envelope, &mut evidence);
+                judge(case, &statement, &provenance, &signers, &mut evidence);
+            }
+            Err(why) => evidence.problem(format!("statement {}: {why}", index + 1)),
+        }
+    }
+    if stated == 0 {
+        evidence.problem(format!("`{PROVENANCE}` holds no provenance"));
+    }
+    // What does not hold is false whatever the tag; what holds is only as good as the tag.
+    if !evidence.problems.is_empty() {
+        return evidence.judged();
+    }
+    match case.verified_source() {
+        Err(_) => evidence.undecided("there is no verified tag to hold it against"),
+        Ok(_) => evidence.judged(),
+    }
+}
+
+fn read(envelope: &Envelope) -> Result<(Statement, Provenance), String> {
+    if envelope.payload_type() != IN_TOTO_PAYLOAD_TYPE {
+        return Err(format!(
+            "its payload is `{}`, not an in-toto statement",
+            envelope.payload_type()
+        ));
+    }
+    let statement = Statement::read(envelope.payload()).map_err(|error| error.to_string())?;
+    let provenance = Provenance::read(&statement).map_err(|error| error.to_string())?;
+    Ok((statement, provenance))
+}
+
+/// The authorised certificates whose signatures over the envelope count.
+fn signers(case: &Case<'_>, envelope: &Envelope, evidence: &mut Evidence) -> BTreeSet<Fingerprint> {
+    let request = case.request();
+    let rules = request.policy.signature_rules(request.now);
+    let authorised = request.policy.authorised(Role::Provenance);
+    let pae = envelope.pae();
+    let mut signers = BTreeSet::new();
+    for signature in envelope.signatures() {
+        // Other kinds of keys (`--attestation-key`) are for other tools; here OpenPGP counts.
+        if signature.keyid.parse::<Fingerprint>().is_err() {
+            evidence.fact(
+                "not looked at",
+                format!("a signature by the key `{}`", signature.keyid),
+            );
+            continue;
+        }
+        match verify_detached(&pae, &signature.sig, &request.keyring, &rules) {
+            Ok(verified) if authorised.holds(verified.certificate()) => {
+                evidence.fact(
+                    "signed by",
+                    format!("{} {}", verified.certificate(), verified.holder()),
+                );
+                signers.insert(verified.certificate().clone());
+            }
+            Ok(verified) => evidence.problem(format!(
+                "the key `{}` is not authorised to sign provenance",
+                verified.certificate()
+            )),
+            Err(refusal) => evidence.problem(format!("the statement's signature: {refusal}")),
+        }
+    }
+    let threshold = request.policy.threshold(Role::Provenance);
+    if signers.len() < threshold {
+        evidence.problem(format!(
+            "{} of {threshold} required keys signed the provenance",
+            signers.len()
+        ));
+    }
+    signers
+}
+
+fn judge(
+    case: &Case<'_>,
+    statement: &Statement,
+    provenance: &Provenance,
+    signers: &BTreeSet<Fingerprint>,
+    evidence: &mut Evidence,
+) {
+    subjects(case, statement, evidence);
+    builder(&provenance.builder, signers, evidence);
+    for (name, digest) in &provenance.byproducts {
+        if case
+            .bundle()
+            .file(name)
+            .is_some_and(|file| file.digest != *digest)
+        {
+            evidence.problem(format!(
+                "the byproduct `{name}` is another file in the bundle"
+            ));
+        }
+    }
+    let inputs = inputs(case, provenance, evidence);
+    if let Ok((repository, tag)) = case.verified_source() {
+        against_tag(provenance, repository, tag, inputs, evidence);
+    }
+    evidence.fact("built by", provenance.builder.id());
+    evidence.fact("engine", &provenance.engine);
+    evidence.fact("inputs", provenance.inputs.len());
+}
+
+fn subjects(case: &Case<'_>, statement: &Statement, evidence: &mut Evidence) {
+    let shipped: BTreeMap<String, Sha256Digest> = case
+        .bundle()
+        .binaries()
+        .map(|(name, file)| (binary_path(name), file.digest))
+        .collect();
+    for (path, digest) in &shipped {
+        match statement.subjects().get(path) {
+            None => evidence.problem(format!("the provenance does not speak of `{path}`")),
+            Some(stated) if stated != digest => {
+                evidence.problem(format!(
+                    "the provenance speaks of another `{path}`: {stated}, not {digest}"
+                ));
+            }
+            Some(_) => {}
+        }
+    }
+    for path in statement
+        .subjects()
+        .keys()
+        .filter(|path| !shipped.contains_key(*path))
+    {
+        evidence.problem(format!(
+            "the provenance speaks of `{path}`, which is not in the bundle"
+        ));
+    }
+}
+
+fn builder(builder: &Builder, signers: &BTreeSet<Fingerprint>, evidence: &mut Evidence) {
+    if builder.claimed_level() == Some(1) {
+        let own = signers
+            .iter()
+            .any(|signer| *builder == Builder::workstation(signer.as_str()));
+        if !signers.is_empty() && !own {
+            evidence.problem(format!(
+                "the builder `{}` did not sign its own statement",
+                builder.id()
+            ));
+        }
+        evidence.fact(
+            "SLSA",
+            "Build L1: a workstation; what it states is proven only by a rebuild",
+        );
+    } else {
+        evidence.warn(format!(
+            "the builder `{}` is not one that is known here",
+            builder.id()
+        ));
+    }
+}
+
+/// The bytes of `inputs.json`, if its pins are those that the provenance names.
+fn inputs<'a>(
+    case: &'a Case<'_>,
+    provenance: &Provenance,
+    evidence: &mut Evidence,
+) -> Option<&'a [u8]> {
+    let Some(bytes) = case.bundle().bytes(INPUTS) else {
+        evidence.problem(format!("`{INPUTS}` is missing"));
+        return None;
+    };
+    let pins = match std::str::from_utf8(bytes) {
+        Ok(text) => Pins::parse(text, Path::new(INPUTS)).map_err(|error| error.to_string()),
+        Err(_) => Err(format!("`{INPUTS}` is not text")),
+    };
+    let pins = match pins {
+        Ok(pins) => pins,
+        Err(why) => {
+            evidence.problem(why);
+            return None;
+        }
+    };
+    let pinned: Vec<Input> = pins.listed().iter().map(Input::from).collect();
+    for input in pinned
+        .iter()
+        .filter(|input| !provenance.inputs.contains(input))
+    {
+        evidence.problem(format!(
+            "the pinned input `{}` is not among the provenance's dependencies",
+            input.name
+        ));
+    }
+    for input in provenance
+        .inputs
+        .iter()
+        .filter(|input| !pinned.contains(input))
+    {
+        evidence.problem(format!(
+            "the provenance's dependency `{}` is not pinned in `{INPUTS}`",
+            input.name
+        ));
+    }
+    Some(bytes)
+}
+
+fn against_tag(
+    provenance: &Provenance,
+    repository: &Repository,
+    tag: &VerifiedTag,
+    inputs: Option<&[u8]>,
+    evidence: &mut Evidence,
+) {
+    let mut same = |what: &str, stated: &dyn std::fmt::Display, found: &dyn std::fmt::Display| {
+        if stated.to_string() != found.to_string() {
+            evidence.problem(format!(
+                "the provenance states the {what} `{stated}`; the verified tag has `{found}`"
+            ));
+        }
+    };
+    same("tag", &provenance.tag, tag.name());
+    same("tag object", &provenance.tag_object, &tag.id());
+    same("commit", &provenance.commit, &tag.commit());
+    match repository.commit(tag.commit()) {
+        Ok(commit) => same("build time", &provenance.source_date_epoch, &commit.time_s),
+        Err(error) => evidence.problem(error),
+    }
+    let plan = match Case::plan(repository, tag) {
+        Ok(plan) => plan,
+        Err(why) => {
+            evidence.problem(format!("the release plan at the tag: {why}"));
+            return;
+        }
+    };
+    let mut same = |what: &str, stated: String, found: String| {
+        if stated != found {
+            evidence.problem(format!(
+                "the provenance states the {what} `{stated}`; the plan at the tag has `{found}`"
+            ));
+        }
+    };
+    same(
+        "target",
+        provenance.target.clone(),
+        plan.target().triple().to_owned(),
+    );
+    same(
+        "packages",
+        provenance.packages.join(" "),
+        plan.packages().join(" "),
+    );
+    match repository.read_file(tag.commit(), &plan.build().inputs) {
+        Ok(at_tag) if inputs.is_some() && at_tag.as_deref() != inputs => {
+            evidence.problem(format!(
+                "`{INPUTS}` is not the file `{}` at the tag",
+                plan.build().inputs
+            ));
+        }
+        Ok(_) => {}
+        Err(error) => evidence.problem(error),
+    }
+}

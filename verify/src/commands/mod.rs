@@ -1,0 +1,51 @@
+//! The commands, one file each: from the command line to text and a verdict.
+
+pub mod release;
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+
+use anyhow::Context as _;
+
+use crate::load::policy::{MAX_POLICY_BYTES, Policy};
+use crate::trust::keyring::{Keyring, MAX_KEYRING_BYTES};
+use crate::verdict::Verdict;
+
+/// What a command answers.
+#[derive(Debug)]
+pub struct Answer {
+    /// The text for standard output.
+    pub text: String,
+    /// What follows; the exit code.
+    pub verdict: Verdict,
+}
+
+/// Reads a file that must not be larger than `limit_bytes`.
+fn read(path: &Path, limit_bytes: u64) -> anyhow::Result<Vec<u8>> {
+    let shown = path.display();
+    let file = File::open(path).with_context(|| format!("`{shown}` cannot be read"))?;
+    let mut bytes = Vec::new();
+    file.take(limit_bytes + 1)
+        .read_to_end(&mut bytes)
+        .with_context(|| format!("`{shown}` cannot be read"))?;
+    anyhow::ensure!(
+        bytes.len() as u64 <= limit_bytes,
+        "`{shown}` is larger than {limit_bytes} bytes"
+    );
+    Ok(bytes)
+}
+
+fn keyring(path: &Path) -> anyhow::Result<Keyring> {
+    let bytes = read(path, MAX_KEYRING_BYTES as u64)?;
+    Keyring::from_bytes(&bytes).with_context(|| format!("`{}` cannot be used", path.display()))
+}
+
+fn policy(path: Option<&Path>) -> anyhow::Result<Policy> {
+    let Some(path) = path else {
+        return Ok(Policy::strict());
+    };
+    let text = String::from_utf8(read(path, MAX_POLICY_BYTES)?)
+        .with_context(|| format!("`{}` is not text", path.display()))?;
+    Policy::parse(&text).with_context(|| format!("`{}` cannot be used", path.display()))
+}

@@ -1,0 +1,64 @@
+//! `verify release`: a bundle in, one roster and one verdict out.
+
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use super::Answer;
+use crate::case::{RebuildOptions, Request};
+use crate::check::CheckId;
+use crate::cli::ReleaseArgs;
+use crate::load::bundle::LoadedBundle;
+use crate::output::human::Colour;
+use crate::output::{human, json};
+use crate::rebuild::{Engine, default_cache, progress::Standard};
+use crate::report::assay;
+
+/// Runs the command.
+///
+/// # Errors
+/// When an input cannot be read: there is no verdict then.
+pub fn run(args: &ReleaseArgs, now: SystemTime) -> anyhow::Result<Answer> {
+    let keyring = super::keyring(&args.keyring)?;
+    let mut policy = super::policy(args.policy.as_deref())?;
+    if args.rebuild {
+        policy = policy.requiring(CheckId::Rebuild);
+    }
+    let bundle = LoadedBundle::read(&args.bundle)?;
+    let cache = args.cache.clone().unwrap_or_else(default_cache);
+    let progress = Standard::new();
+    let rebuild = args.rebuild.then(|| RebuildOptions {
+        engine: args.engine.unwrap_or_else(Engine::preferred),
+        cache: &cache,
+        progress: &progress,
+    });
+    let report = assay(Request {
+        bundle,
+        keyring,
+        policy,
+        now,
+        expected_tag: args.tag.clone(),
+        advisory_db: args.advisory_db.clone().or_else(from_environment),
+        rebuild,
+    });
+    let text = if args.json {
+        json::render(&report)?
+    } else {
+        let colour = if std::io::stdout().is_terminal() {
+            Colour::On
+        } else {
+            Colour::Off
+        };
+        human::render(&report, colour)
+    };
+    Ok(Answer {
+        text,
+        verdict: report.verdict,
+    })
+}
+
+fn from_environment() -> Option<PathBuf> {
+    std::env::var_os("HALLMARK_ADVISORY_DB")
+        .filter(|path| !path.is_empty())
+        .map(PathBuf::from)
+}

@@ -1,0 +1,5 @@
+//! What the answer looks like. Renderers take a report and give text; they decide nothing.
+
+pub mod escape;
+pub mod human;
+pub mod json;

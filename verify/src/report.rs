@@ -1,0 +1,78 @@
+//! The whole answer as a value: what was asked, what was found, what follows. Renderers print it.
+
+use std::time::SystemTime;
+
+use serde::Serialize;
+
+use crate::case::{Case, Request};
+use crate::check::CHECKS;
+use crate::trust::openpgp::Instant;
+use crate::verdict::{Finding, Verdict};
+
+/// Version of the JSON form; it grows when a reader would have to change.
+pub const REPORT_VERSION: u32 = 1;
+
+/// The roster of a release and its verdict.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ReleaseReport {
+    /// [`REPORT_VERSION`].
+    pub version: u32,
+    /// The name of the bundle's folder; text from outside.
+    pub bundle: String,
+    /// The verified tag; `None` where there is none.
+    pub tag: Option<String>,
+    /// The verified tag's commit.
+    pub commit: Option<String>,
+    /// The time at which everything was judged, RFC 3339.
+    pub judged_at: String,
+    /// The fingerprints of the certificates that were trusted.
+    pub keyring: Vec<String>,
+    /// One finding a check, in the order of the table.
+    pub findings: Vec<Finding>,
+    /// What follows.
+    pub verdict: Verdict,
+}
+
+/// Runs all checks and makes the verdict.
+#[must_use]
+pub fn assay(request: Request<'_>) -> ReleaseReport {
+    let case = Case::open(request);
+    let policy = case.policy();
+    let findings: Vec<Finding> = CHECKS
+        .iter()
+        .map(|check| Finding {
+            check: check.id,
+            claim: check.claim,
+            required: policy.requires(check.id),
+            outcome: (check.run)(&case),
+        })
+        .collect();
+    let request = case.request();
+    let tag = case.tag().ok();
+    ReleaseReport {
+        version: REPORT_VERSION,
+        bundle: name_of(request.bundle.root()),
+        tag: tag.map(|tag| tag.name().to_string()),
+        commit: tag.map(|tag| tag.commit().to_string()),
+        judged_at: moment(request.now),
+        keyring: request
+            .keyring
+            .fingerprints()
+            .map(ToString::to_string)
+            .collect(),
+        verdict: Verdict::of(&findings),
+        findings,
+    }
+}
+
+fn name_of(root: &std::path::Path) -> String {
+    let whole = std::fs::canonicalize(root).unwrap_or_else(|_| root.to_owned());
+    whole.file_name().map_or_else(
+        || whole.display().to_string(),
+        |name| name.to_string_lossy().into_owned(),
+    )
+}
+
+fn moment(time: SystemTime) -> String {
+    Instant(time).to_string()
+}
