@@ -406,10 +406,13 @@ fn against_sbom(
     let subject = sbom.subject.as_ref();
     let version = root.version().to_string();
     // The binary may have another name than the package: name or package URL decides.
+    let root_purl = root.purl();
     let subject_fits = subject.is_some_and(|subject| {
-        subject.version == version
-            && (subject.name == root.name()
-                || subject.purl.as_deref() == Some(root.purl().as_str()))
+        let purl = subject
+            .purl
+            .as_deref()
+            .and_then(|purl| purl.split('?').next());
+        subject.version == version && (subject.name == root.name() || purl == Some(&root_purl))
     });
     if !subject_fits {
         out.insert(Difference::SubjectDiffers {

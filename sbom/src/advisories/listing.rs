@@ -31,7 +31,7 @@ impl Listing {
         entries: impl IntoIterator<Item = (String, u64)>,
     ) -> Result<Self, DatabaseError> {
         let mut by_package: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-        let mut by_id: BTreeMap<(u32, u32), String> = BTreeMap::new();
+        let mut by_id: BTreeMap<(u32, u32, String), String> = BTreeMap::new();
         for (path, size) in entries {
             let Some(place) = Place::of(&path)? else {
                 continue;
@@ -42,7 +42,8 @@ impl Listing {
                     size_bytes: size,
                 });
             }
-            let (package, id) = (place.package.to_owned(), place.id);
+            let (year, number, file) = place.id;
+            let (package, id) = (place.package.to_owned(), (year, number, file.to_owned()));
             if by_id.insert(id, path.clone()).is_some() {
                 return Err(DatabaseError::Duplicate { path });
             }
@@ -102,7 +103,8 @@ pub(super) struct Place<'a> {
     pub(super) collection: &'a str,
     pub(super) package: &'a str,
     pub(super) file: &'a str,
-    id: (u32, u32),
+    /// Year and number, by which the newest are found, and the file name.
+    id: (u32, u32, &'a str),
 }
 
 impl<'a> Place<'a> {
@@ -124,17 +126,23 @@ impl<'a> Place<'a> {
                     .bytes()
                     .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
         };
-        let id = file
-            .strip_prefix("RUSTSEC-")
-            .and_then(|rest| rest.strip_suffix(".md"))
+        // Advisories about Rust itself may bear the number of their CVE.
+        let number = file
+            .strip_suffix(".md")
+            .and_then(|id| match collection {
+                "rust" => id
+                    .strip_prefix("RUSTSEC-")
+                    .or_else(|| id.strip_prefix("CVE-")),
+                _ => id.strip_prefix("RUSTSEC-"),
+            })
             .and_then(|rest| rest.split_once('-'))
             .and_then(|(year, number)| Some((year.parse().ok()?, number.parse().ok()?)));
-        match id {
-            Some(id) if plain(package) => Ok(Some(Self {
+        match number {
+            Some((year, number)) if plain(package) => Ok(Some(Self {
                 collection,
                 package,
                 file,
-                id,
+                id: (year, number, file),
             })),
             _ => Err(name()),
         }

@@ -1,1 +1,18 @@
 //! Tests of what `sbom` promises, through its public door.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::print_stdout, reason = "a skipped test says why")]
+
+mod advisories;
+mod advisories_like_cargo_audit;
+mod advisory_database_refused;
+mod bsi_fields;
+mod hostile_binaries;
+mod native_code;
+mod official_schema;
+mod read_versions;
+mod real_binary;
+mod reconcile_corpus;
+mod support;
+mod vex;
+mod write_sbom;
