@@ -3,6 +3,9 @@
 //! The programs are examples of the crates that they measure; they print their own tables. Only
 //! the build's measurement lives here, because it drives both engines.
 
+#[cfg(feature = "engineer")]
+mod build;
+
 use std::process::ExitCode;
 
 use crate::bootstrap;
@@ -20,7 +23,7 @@ struct Example {
 /// Runs one measurement.
 pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<ExitCode> {
     let example = match args.what {
-        Measurement::Build => return build(args),
+        Measurement::Build => return build(),
         Measurement::Node => Example {
             package: "node",
             name: "bench_node",
@@ -54,12 +57,12 @@ pub(crate) fn fuzz(args: &FuzzArgs) -> anyhow::Result<ExitCode> {
 }
 
 #[cfg(feature = "engineer")]
-fn build(args: &BenchArgs) -> anyhow::Result<ExitCode> {
-    anyhow::bail!("{:?}", args.arguments)
+fn build() -> anyhow::Result<ExitCode> {
+    build::run()
 }
 
 #[cfg(not(feature = "engineer"))]
-fn build(_: &BenchArgs) -> anyhow::Result<ExitCode> {
+fn build() -> anyhow::Result<ExitCode> {
     bootstrap::install(bootstrap::FOR_MEASURED_BUILDS)?;
     bootstrap::start_again()
 }

@@ -32,7 +32,10 @@ const APT_HELPER: &str = "/usr/lib/apt/apt-helper";
 /// `Refused` for a package that Debian did not sign so; `Undecided` where nothing could be looked
 /// at, or where the archive has moved on from a pinned version.
 pub(crate) fn check(root: &DebianRoot) -> anyhow::Result<()> {
-    let (suite, component) = root.suite.split_once('/').context("reading the pinned suite")?;
+    let (suite, component) = root
+        .suite
+        .split_once('/')
+        .context("reading the pinned suite")?;
     let index = signed_index(suite, component)?;
     let (mut wrong, mut unseen) = (Vec::new(), Vec::new());
     for package in &root.packages {
@@ -55,9 +58,17 @@ pub(crate) fn check(root: &DebianRoot) -> anyhow::Result<()> {
     }
     if !unseen.is_empty() {
         let hint = "pin anew with `cargo xtask inputs update --debian`, or check against the index of the pinned snapshot";
-        return Err(Undecided::new("not every package could be checked", unseen, vec![hint.into()]).into());
+        return Err(Undecided::new(
+            "not every package could be checked",
+            unseen,
+            vec![hint.into()],
+        )
+        .into());
     }
-    talk::say(&format!("{} packages are as Debian signed them", root.packages.len()));
+    talk::say(&format!(
+        "{} packages are as Debian signed them",
+        root.packages.len()
+    ));
     Ok(())
 }
 
@@ -80,9 +91,15 @@ fn signed_index(suite: &str, component: &str) -> anyhow::Result<Index> {
         let digest = digest_of_member(&release, &member)
             .with_context(|| format!("finding `{member}` in the Release file"))?;
         let index = index_beside(&in_release, suite, component)?;
-        let bytes = shell::program(APT_HELPER).arg("cat-file").arg(&index).read()?;
+        let bytes = shell::program(APT_HELPER)
+            .arg("cat-file")
+            .arg(&index)
+            .read()?;
         if Sha256Digest::of(&bytes) != digest {
-            seen.push(format!("`{}` is not the index that is signed", index.display()));
+            seen.push(format!(
+                "`{}` is not the index that is signed",
+                index.display()
+            ));
             continue;
         }
         return Ok(parse_index(&String::from_utf8_lossy(&bytes)));
@@ -115,17 +132,23 @@ fn verified(in_release: &Path) -> anyhow::Result<String> {
 
 /// The digest of an index in the `SHA256:` part of a Release file: ` digest size path`.
 fn digest_of_member(release: &str, member: &str) -> Option<Sha256Digest> {
-    let part = release.lines().skip_while(|line| *line != "SHA256:").skip(1);
-    part.take_while(|line| line.starts_with(' ')).find_map(|line| {
-        let mut words = line.split_whitespace();
-        let (digest, _, path) = (words.next()?, words.next()?, words.next()?);
-        (path == member).then(|| digest.parse().ok())?
-    })
+    let part = release
+        .lines()
+        .skip_while(|line| *line != "SHA256:")
+        .skip(1);
+    part.take_while(|line| line.starts_with(' '))
+        .find_map(|line| {
+            let mut words = line.split_whitespace();
+            let (digest, _, path) = (words.next()?, words.next()?, words.next()?);
+            (path == member).then(|| digest.parse().ok())?
+        })
 }
 
 fn index_beside(in_release: &Path, suite: &str, component: &str) -> anyhow::Result<PathBuf> {
     let name = in_release.to_string_lossy();
-    let base = name.strip_suffix("_InRelease").context("naming the index")?;
+    let base = name
+        .strip_suffix("_InRelease")
+        .context("naming the index")?;
     let start = format!("{base}_{component}_binary-amd64_Packages");
     let found = ["", ".lz4", ".gz", ".xz", ".zst"]
         .iter()
@@ -137,7 +160,11 @@ fn index_beside(in_release: &Path, suite: &str, component: &str) -> anyhow::Resu
 fn parse_index(text: &str) -> Index {
     let mut index = Index::new();
     for stanza in text.split("\n\n") {
-        let field = |key: &str| stanza.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(": "));
+        let field = |key: &str| {
+            stanza
+                .lines()
+                .find_map(|line| line.strip_prefix(key)?.strip_prefix(": "))
+        };
         if let (Some(name), Some(version), Some(digest)) =
             (field("Package"), field("Version"), field("SHA256"))
             && let Ok(digest) = digest.parse()
@@ -155,7 +182,9 @@ mod tests {
     #[test]
     fn only_the_sha256_part_of_a_release_file_counts() {
         let (a, b) = ("a".repeat(64), "b".repeat(64));
-        let text = format!("MD5Sum:\n {a} 1 main/x\nSHA256:\n {b} 1 main/x\n {a} 2 main/y\nEnd: 1\n {a} 1 main/z\n");
+        let text = format!(
+            "MD5Sum:\n {a} 1 main/x\nSHA256:\n {b} 1 main/x\n {a} 2 main/y\nEnd: 1\n {a} 1 main/z\n"
+        );
         assert_eq!(digest_of_member(&text, "main/x"), b.parse().ok());
         assert_eq!(digest_of_member(&text, "main/z"), None);
     }

@@ -1,15 +1,24 @@
 //! A release, from a signed tag to a verified bundle: one step is one file, in this order.
 //!
 //! The steps are joined by types, so that none can be left out: `TagName` → `SignedTag` →
-//! `CleanCheckout` → `AdvisoryReport` → `Build` → `Sboms` → `Signed statement` → `Bundle` →
-//! `Passed` → `Published`. Everything before publishing is written below `target/release-out/`.
-//! Nothing here knows one project: names and limits come from `release.toml`.
+//! `CleanCheckout` → `AdvisoryReport` → `Build` → `Sboms` → `SignedStatement` → `Bundle` →
+//! `Passed` → `Published`. Each holds the one before it, and only its own step can make it.
+//! Everything before publishing is written below `target/release-out/`. Nothing here knows one
+//! project: names and limits come from `release.toml`.
 
+mod advisories;
+mod advisory_db;
+mod build;
+mod bundle;
 mod checkout;
 mod gnupg;
 mod plan;
 mod preflight;
 mod problem;
+mod provenance;
+mod publish;
+mod recheck;
+mod sbom;
 mod source_bundle;
 mod tag;
 
@@ -19,17 +28,49 @@ use std::time::SystemTime;
 use verify::trust::tag::TagName;
 
 use crate::cli::ReleaseArgs;
+use crate::outcome::HOLDS;
 use crate::talk;
 
-/// Runs every step of a release.
+/// Runs every step of a release of the workspace that the current folder lies in.
 pub(crate) fn run(args: &ReleaseArgs) -> anyhow::Result<ExitCode> {
     let plan = plan::Plan::here()?;
     let now = SystemTime::now();
     let ready = talk::step("preflight and tag gate", || {
         preflight::check(&plan, args, now)
     })?;
-    let checkout = talk::step("checkout", || checkout::make(&plan, ready.tag))?;
-    anyhow::bail!("{checkout:?}")
+    let preflight::Ready {
+        tag,
+        engines,
+        mut signer,
+        advisory_db,
+    } = ready;
+    talk::say(&format!(
+        "    tag `{}` is signed by {} ({}), say sequoia and GnuPG",
+        tag.verified().name(),
+        tag.verified().signature().certificate(),
+        tag.verified().signature().holder().escape_debug(),
+    ));
+    let checkout = talk::step("checkout", || checkout::make(&plan, tag))?;
+    let report = talk::step("advisories", || {
+        advisories::gate(&plan, checkout, advisory_db, now)
+    })?;
+    let terms = report.terms().clone();
+    let build = build::twice(&plan, report, engines)?;
+    let sboms = talk::step("SBOMs", || sbom::write(build))?;
+    let statement = talk::step("provenance", || provenance::sign(&plan, sboms, &mut signer))?;
+    let bundle = talk::step("bundle", || {
+        bundle::assemble(&plan, &statement, &mut signer)
+    })?;
+    bundle::say_differences(&bundle);
+    let passed = talk::step("verify release", || {
+        recheck::verify(&plan, bundle, terms, now)
+    })?;
+    talk::answer(&format!("released: {}", passed.bundle().folder().display()))?;
+    if let Some(shelf) = &args.publish {
+        let published = talk::step("publish", || publish::publish(&passed, shelf))?;
+        talk::answer(&format!("published: {}", published.folder.display()))?;
+    }
+    Ok(ExitCode::from(HOLDS))
 }
 
 /// The first line of every refusal.

@@ -28,8 +28,6 @@ pub(crate) struct Ready {
     pub(crate) signer: Signer,
     /// The advisory database that was named; `None` means to fetch it.
     pub(crate) advisory_db: Option<PathBuf>,
-    /// The moment at which keys, ignores and the database's age are judged.
-    pub(crate) now: SystemTime,
 }
 
 /// What builds, and what builds again.
@@ -67,7 +65,6 @@ pub(crate) fn check(plan: &Plan, args: &ReleaseArgs, now: SystemTime) -> anyhow:
             engines,
             signer,
             advisory_db: args.advisory_db.clone(),
-            now,
         }),
         _ => Err(problem::into_error(&super::refused(&name), &problems)),
     }

@@ -144,6 +144,7 @@ impl Workspace {
                 &of_this_repository(&format!("nix/{file}")),
             );
         }
+        this.write("nix/inputs.json", &pins_without_crates());
         this.git(&["init", "-q", "-b", "main"]);
         this.git(&["add", "-A"]);
         this.git(&["commit", "-q", "-m", "A tiny tool"]);
@@ -225,6 +226,37 @@ impl Workspace {
         command.envs(variables.iter().copied());
         command
     }
+}
+
+/// This repository's pinned inputs, with the crates of a workspace that has no dependencies.
+fn pins_without_crates() -> String {
+    let mut pins: serde_json::Value =
+        serde_json::from_str(&of_this_repository("nix/inputs.json")).unwrap();
+    let no_crates = tempfile::tempdir().unwrap();
+    pins["crates"] = serde_json::json!({
+        "nar_sha256": verify::rebuild::nar::digest(no_crates.path()).unwrap().to_string(),
+        "cargo_lock_sha256": sbom::digest::Sha256Digest::of(TINY_LOCK.as_bytes()).to_string(),
+    });
+    serde_json::to_string_pretty(&pins).unwrap()
+}
+
+/// An advisory database with one advisory, about a crate that nobody uses, as a git checkout.
+pub(crate) fn advisory_db() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("crates/nobody-uses-this");
+    fs::create_dir_all(&place).unwrap();
+    fs::write(
+        place.join("RUSTSEC-2026-0001.md"),
+        "```toml\n[advisory]\nid = \"RUSTSEC-2026-0001\"\npackage = \"nobody-uses-this\"\n\
+         date = \"2026-08-01\"\n\n[versions]\npatched = []\n```\n\n# A title\n\nA text.\n",
+    )
+    .unwrap();
+    folder
+}
+
+/// What a program answered on stdout.
+pub(crate) fn answer(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 /// What a program said on stderr.

@@ -1,0 +1,198 @@
+//! Step 3: does any known vulnerability stop this release? In: a [`CleanCheckout`]. Out: an
+//! [`AdvisoryReport`].
+//!
+//! A database that is missing, damaged, too small or too old is no answer. The whole Cargo.lock is
+//! asked about, which is more than what is linked in.
+
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use anyhow::Context as _;
+use sbom::advisories::{FindingKind, Ignore, Judged, Report, Rules, Target, vex};
+use sbom::source::cargo_lock;
+use time::{Date, OffsetDateTime};
+use verify::plan::IgnoreEntry;
+
+use super::advisory_db;
+use super::checkout::CleanCheckout;
+use super::plan::Plan;
+use super::problem::{self, Problem};
+use super::recheck::Terms;
+use crate::outcome::Refused;
+use crate::talk;
+
+const DAY: &[time::format_description::BorrowedFormatItem<'_>] =
+    time::macros::format_description!("[year]-[month]-[day]");
+
+/// What the gate saw, with nothing in it that stops the release. Only [`gate`] makes one.
+#[derive(Debug)]
+pub(crate) struct AdvisoryReport {
+    checkout: CleanCheckout,
+    report: Report,
+    terms: Terms,
+}
+
+impl AdvisoryReport {
+    /// The step before.
+    pub(crate) fn checkout(&self) -> &CleanCheckout {
+        &self.checkout
+    }
+
+    /// What the auditor's checks use again.
+    pub(crate) fn terms(&self) -> &Terms {
+        &self.terms
+    }
+
+    /// `advisories.json`.
+    pub(crate) fn document(&self) -> Vec<u8> {
+        self.report.to_bytes()
+    }
+
+    /// `vex.cdx.json`, about the components of these SBOMs.
+    pub(crate) fn vex(&self, sboms: &[vex::SbomLink<'_>]) -> anyhow::Result<Vec<u8>> {
+        let issued = OffsetDateTime::from_unix_timestamp(self.checkout.tag().commit().time_s)
+            .context("reading the commit's time")?;
+        Ok(vex::write(&self.report, sboms, issued))
+    }
+}
+
+/// Asks the database about every package of Cargo.lock.
+pub(crate) fn gate(
+    plan: &Plan,
+    checkout: CleanCheckout,
+    named: Option<PathBuf>,
+    now: SystemTime,
+) -> anyhow::Result<AdvisoryReport> {
+    let tag = checkout.tag().verified().name().clone();
+    let folder = match named {
+        Some(folder) => folder,
+        None => advisory_db::fetch(&plan.out(&tag).join("advisory-db"))?,
+    };
+    let database = advisory_db::read(&folder)?;
+    let today = OffsetDateTime::from(now).date();
+    fresh_and_whole(plan, &tag, &folder, &database, today)?;
+
+    let lock = cargo_lock::parse(checkout.lock()).context("reading the commit's Cargo.lock")?;
+    let ignores = ignores(&plan.release.gate().ignores)?;
+    let target: Target = plan.release.target().triple().parse()?;
+    let rules = Rules {
+        today,
+        stops_at: &[FindingKind::Vulnerability],
+        ignores: &ignores,
+        target: Some(target),
+    };
+    let report = Report::new(
+        &database.database,
+        (database.commit.clone(), database.tree.clone()),
+        // The day is what counts, so that a second run on it gives the same bytes.
+        OffsetDateTime::from(now).replace_time(time::Time::MIDNIGHT),
+        [("Cargo.lock", lock.packages())],
+        &rules,
+    )?;
+    let stopping: Vec<Problem> = report.stopping().map(stops).collect();
+    if !stopping.is_empty() {
+        return Err(problem::into_error(&super::refused(&tag), &stopping));
+    }
+    talk::say(&format!(
+        "    {} advisories, newest of {}: {} findings, none stops the release; {} ignores",
+        report.database.count,
+        report.database.newest,
+        report.findings.len(),
+        report.ignores.len()
+    ));
+    let terms = Terms {
+        tag,
+        advisory_db: folder,
+        newest_advisory_age_days: (today - report.database.newest).whole_days(),
+    };
+    Ok(AdvisoryReport {
+        checkout,
+        report,
+        terms,
+    })
+}
+
+/// Refuses a database that is too small or too old to say «nothing known».
+fn fresh_and_whole(
+    plan: &Plan,
+    tag: &verify::trust::tag::TagName,
+    folder: &Path,
+    read: &advisory_db::ReadDatabase,
+    today: Date,
+) -> anyhow::Result<()> {
+    let gate = plan.release.gate();
+    let mut because = Vec::new();
+    let count = read.database.count();
+    if count < gate.advisory_min_count {
+        because.push(format!(
+            "the advisory database has {count} advisories, fewer than {}",
+            gate.advisory_min_count
+        ));
+    }
+    // A commit is the newest change; a plain folder is as young as its newest advisory.
+    let changed = read.committed.map_or(read.database.newest(), |day| {
+        day.max(read.database.newest())
+    });
+    let age_days = (today - changed).whole_days();
+    if age_days > i64::from(gate.advisory_max_age_days) {
+        because.push(format!(
+            "the advisory database is of {changed}, {age_days} days old; {} are accepted",
+            gate.advisory_max_age_days
+        ));
+    }
+    if because.is_empty() {
+        return Ok(());
+    }
+    Err(Refused::for_all(super::refused(tag), because)
+        .hint(format!(
+            "bring it up to date: `git -C {} pull`",
+            folder.display()
+        ))
+        .into())
+}
+
+fn stops(judged: &Judged) -> Problem {
+    let finding = &judged.finding;
+    let expired = match judged.decision {
+        sbom::advisories::Decision::IgnoreExpired => "; the ignore for it has expired",
+        _ => "",
+    };
+    let repair = if finding.patched.is_empty() {
+        format!(
+            "replace `{}`, or decide with an `[[gate.ignore]]` in release.toml",
+            finding.package
+        )
+    } else {
+        format!(
+            "`cargo update {}` to {}",
+            finding.package,
+            finding.patched.join(" or ")
+        )
+    };
+    Problem::wrong(
+        format!(
+            "{} in `{} {}`: {}{expired}",
+            finding.id,
+            finding.package,
+            finding.version,
+            finding.title.escape_debug()
+        ),
+        repair,
+    )
+}
+
+fn ignores(entries: &[IgnoreEntry]) -> anyhow::Result<Vec<Ignore>> {
+    entries
+        .iter()
+        .map(|entry| {
+            let expires = Date::parse(&entry.expires, DAY)
+                .with_context(|| format!("reading the expiry of the ignore of `{}`", entry.id))?;
+            Ok(Ignore::new(
+                &entry.id,
+                &entry.reason,
+                expires,
+                &entry.decided_by,
+            )?)
+        })
+        .collect()
+}
