@@ -15,4 +15,5 @@ mod real_binary;
 mod reconcile_corpus;
 mod support;
 mod vex;
+mod whole_workspace;
 mod write_sbom;
