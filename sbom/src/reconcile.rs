@@ -11,6 +11,7 @@ use crate::native::{FoundInBinary, NativeComponent};
 use crate::read::{LeakedPath, ReadComponent, ReadSbom, Scope};
 use crate::source::cargo_lock::LockGraph;
 use crate::source::dep_v0::DepGraph;
+use crate::write::Artifact;
 
 /// What was compared, and what differs. No differences is what a pass needs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -37,6 +38,17 @@ pub enum Difference {
         /// What the binary was built from.
         binary: PackageId,
         /// Name and version of the SBOM's subject; empty when it has none.
+        sbom: String,
+    },
+    /// The SBOM has no SHA-256 of the binary.
+    SubjectHashMissing,
+    /// The SBOM is about another file: its SHA-256 or SHA-512 is another.
+    SubjectHashDiffers {
+        /// The algorithm.
+        algorithm: String,
+        /// Digest of the binary.
+        binary: String,
+        /// Digest in the SBOM.
         sbom: String,
     },
     /// In the binary, not in the SBOM.
@@ -153,6 +165,17 @@ impl fmt::Display for Difference {
                 write!(
                     f,
                     "the SBOM is about `{sbom}`; the binary was built from `{binary}`"
+                )
+            }
+            Self::SubjectHashMissing => f.write_str("the SBOM has no SHA-256 of the binary"),
+            Self::SubjectHashDiffers {
+                algorithm,
+                binary,
+                sbom,
+            } => {
+                write!(
+                    f,
+                    "the {algorithm} of the binary is {binary}, the SBOM says {sbom}"
                 )
             }
             Self::MissingInSbom { package } => {
@@ -306,6 +329,43 @@ impl Difference {
             _ => None,
         }
     }
+}
+
+/// Compares the file that an SBOM says it is about with the file that is there, and the libraries that
+/// are no crates: those read from the sources (`components`, may be empty) and those that the binary
+/// itself names.
+#[must_use]
+pub fn reconcile_artifact(
+    artifact: &Artifact,
+    components: &[NativeComponent],
+    sbom: &ReadSbom,
+) -> Vec<Difference> {
+    let mut differences = Vec::new();
+    let own = [
+        ("SHA-256", artifact.sha256.to_string()),
+        ("SHA-512", artifact.sha512.clone()),
+    ];
+    for (algorithm, binary) in own {
+        match sbom
+            .subject
+            .as_ref()
+            .and_then(|subject| subject.hashes.get(algorithm))
+        {
+            None if algorithm == "SHA-256" => differences.push(Difference::SubjectHashMissing),
+            None => {}
+            Some(hashes) => {
+                differences.extend(hashes.iter().filter(|hash| **hash != binary).map(|wrong| {
+                    Difference::SubjectHashDiffers {
+                        algorithm: algorithm.to_owned(),
+                        binary: binary.clone(),
+                        sbom: wrong.clone(),
+                    }
+                }));
+            }
+        }
+    }
+    differences.extend(reconcile_native(components, &artifact.witnesses, sbom));
+    differences
 }
 
 /// Compares the C libraries of an SBOM with those that were read from the crates (`components`) and

@@ -171,17 +171,23 @@ fn references(request: &SbomRequest<'_>) -> Vec<String> {
 }
 
 /// The package URL; for members of the workspace with the address of its repository, so that nobody
-/// takes them for crates of the same name in the public registry.
+/// takes them for crates of the same name in the public registry. Without an address it says, as
+/// `cargo cyclonedx` does, that the package is a folder of the product itself.
 fn purl(request: &SbomRequest<'_>, package: &Package) -> String {
     match (&package.source, request.source.url) {
-        (Source::Local, Some(url)) => Package {
-            source: Source::Git {
+        (Source::Local, Some(url)) => {
+            let commit = Some(request.source.commit.to_owned());
+            let source = Source::Git {
                 url: Some(url.to_owned()),
-                commit: Some(request.source.commit.to_owned()),
-            },
-            ..package.clone()
+                commit,
+            };
+            Package {
+                source,
+                ..package.clone()
+            }
+            .purl()
         }
-        .purl(),
+        (Source::Local, None) => format!("{}?download_url=file://.", package.purl()),
         _ => locked(request, package).map_or_else(|| package.purl(), Package::purl),
     }
 }
@@ -237,7 +243,7 @@ fn crate_component(
             filename: &artifact.name,
         }
     } else if matches!(package.source, Source::CratesIo | Source::Registry(_)) {
-        let hashes = crate_hashes(request, in_lock)?;
+        let (hashes, packed) = crate_hashes(request, in_lock)?;
         links.push(link(
             ExternalReferenceType::Distribution,
             &purl,
@@ -247,8 +253,11 @@ fn crate_component(
             .references
             .push(source_distribution(&purl, hashes.as_ref()));
         component.hashes = hashes;
-        Form::Crate {
-            filename: format!("{}-{version}.crate", package.name()),
+        match packed {
+            true => Form::Crate {
+                filename: format!("{}-{version}.crate", package.name()),
+            },
+            false => Form::Sources,
         }
     } else {
         Form::Sources
@@ -315,29 +324,28 @@ fn reference_name(package: &Package) -> String {
         .collect()
 }
 
+/// The digests of a crate, and whether its packed file is at hand.
 fn crate_hashes(
     request: &SbomRequest<'_>,
     package: &Package,
-) -> Result<Option<Hashes>, WriteError> {
+) -> Result<(Option<Hashes>, bool), WriteError> {
     let expected = package.checksum.ok_or_else(|| WriteError::NoChecksum {
         package: package.id.clone(),
     })?;
     let packed = (request.files)(&format!("{}-{}.crate", package.name(), package.version()));
-    let sha512 = match packed {
-        Some(bytes) => {
-            let found = Sha256Digest::of(&bytes);
-            if found != expected {
-                return Err(WriteError::WrongCrate {
-                    package: package.id.to_string(),
-                    found,
-                    expected,
-                });
-            }
-            Some(hex::encode(Sha512::digest(&bytes)))
-        }
-        None => None,
+    let Some(bytes) = packed else {
+        return Ok((hashes(Some(expected), None), false));
     };
-    Ok(hashes(Some(expected), sha512.as_deref()))
+    let found = Sha256Digest::of(&bytes);
+    if found != expected {
+        return Err(WriteError::WrongCrate {
+            package: package.id.to_string(),
+            found,
+            expected,
+        });
+    }
+    let sha512 = hex::encode(Sha512::digest(&bytes));
+    Ok((hashes(Some(expected), Some(&sha512)), true))
 }
 
 fn native_component(request: &SbomRequest<'_>, native: &NativeComponent) -> (Component, Extra) {

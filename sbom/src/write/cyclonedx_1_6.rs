@@ -5,8 +5,9 @@ use serde_json::{Map, Value, json};
 
 use super::creator;
 use super::cyclonedx_1_5::{self, Built, Extra};
-use super::request::{SbomRequest, WriteError};
+use super::request::{SbomRequest, SourceRepository, WriteError};
 use crate::model::json as strict;
+use crate::model::manifest::Manifest;
 use crate::{read, reconcile};
 
 /// Writes the SBOM of one binary as CycloneDX 1.6 JSON.
@@ -18,6 +19,15 @@ pub fn cyclonedx_1_6(request: &SbomRequest<'_>) -> Result<Vec<u8>, WriteError> {
     let supplier = creator::of_party(&request.supplier).ok_or_else(|| WriteError::NoContact {
         name: request.supplier.name.to_owned(),
     })?;
+    let repository = match request.source.url {
+        Some(url) => Some(url.to_owned()),
+        None => Manifest::of(request.graph.root(), request.files).and_then(|own| own.repository),
+    };
+    let source = SourceRepository {
+        url: repository.as_deref(),
+        ..request.source
+    };
+    let request = &SbomRequest { source, ..*request };
     let Built { bom, mut extras } = cyclonedx_1_5::build(request)?;
     let mut json = Vec::new();
     bom.output_as_json_v1_5(&mut json)
@@ -87,12 +97,8 @@ fn check(request: &SbomRequest<'_>, bytes: &[u8]) -> Result<(), WriteError> {
         first: error.to_string(),
     })?;
     let outcome = reconcile::reconcile(request.graph, Some(&read), Some(request.lock));
-    let native = reconcile::reconcile_native(
-        &request.native.components,
-        &request.artifact.witnesses,
-        &read,
-    );
-    match outcome.differences.iter().chain(&native).next() {
+    let more = reconcile::reconcile_artifact(request.artifact, &request.native.components, &read);
+    match outcome.differences.iter().chain(&more).next() {
         Some(first) => Err(WriteError::ReadBack {
             first: first.to_string(),
         }),

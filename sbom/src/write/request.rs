@@ -10,6 +10,7 @@ use crate::source::dep_v0::DepGraph;
 use crate::source::pinned_inputs::PinnedInput;
 
 /// Everything that goes into one SBOM.
+#[derive(Clone, Copy)]
 pub struct SbomRequest<'a> {
     /// The binary.
     pub artifact: &'a Artifact,
@@ -20,6 +21,8 @@ pub struct SbomRequest<'a> {
     /// Gives a file by its path: of the vendored crates as `<crate>-<version>/…` or `<crate>/…`, of
     /// workspace members as `<crate>/Cargo.toml`, the workspace's own as `Cargo.toml`, and, where the
     /// packed crates are at hand, `<crate>-<version>.crate`, whose SHA-512 is then written as well.
+    /// A crate without its packed file is described as what it is in the product: compiled-in sources
+    /// that are no file of their own.
     pub files: &'a dyn Fn(&str) -> Option<Vec<u8>>,
     /// The C code inside, from [`crate::native::from_crates`].
     pub native: &'a NativeInventory,
@@ -71,7 +74,7 @@ impl Artifact {
 /// Where the source of the product is.
 #[derive(Debug, Clone, Copy)]
 pub struct SourceRepository<'a> {
-    /// Public address of the repository; `None` when it has none.
+    /// Public address of the repository; `None` takes `repository` of the package's manifest.
     pub url: Option<&'a str>,
     /// Full hash of the commit that was built.
     pub commit: &'a str,

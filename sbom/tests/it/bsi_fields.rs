@@ -69,14 +69,28 @@ fn vulnerabilities_inside_an_sbom_are_a_gap() {
 }
 
 #[test]
-fn without_the_packed_crates_only_their_sha512_is_missing() {
+fn a_crate_without_its_packed_file_is_described_as_compiled_in_sources() {
     let mut product = Product::new();
     product.files.retain(|path, _| !path.ends_with(".crate"));
     let document: Value = serde_json::from_slice(&product.sbom().unwrap()).unwrap();
-    let fields: std::collections::BTreeSet<&str> =
-        gaps(&document).iter().map(|gap| gap.field).collect();
+    assert_eq!(gaps(&document), []);
+    let leaf = document["components"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|c| c["name"] == "leaf")
+        .unwrap();
+    let property = |name: &str| {
+        leaf["properties"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|p| p["name"] == name)
+    };
     assert_eq!(
-        fields.into_iter().collect::<Vec<_>>(),
-        ["SHA-512 of the deployable component"]
+        property("bsi:component:archive").unwrap()["value"],
+        "no archive"
     );
+    assert_eq!(property("bsi:component:filename"), None);
+    assert_eq!(leaf["hashes"][0]["alg"], "SHA-256");
 }

@@ -1,7 +1,8 @@
 //! Binary, SBOM and lock file held against each other: `_pass` agrees, each `_fail` has exactly the
 //! difference that it was given, by name.
 
-use sbom::reconcile::{Difference, reconcile, reconcile_native};
+use sbom::reconcile::{Difference, reconcile, reconcile_artifact};
+use sbom::write::Artifact;
 use serde_json::{Value, json};
 
 use crate::support::Product;
@@ -12,10 +13,10 @@ fn differences(change: impl FnOnce(&mut Value)) -> Vec<Difference> {
     change(&mut document);
     let sbom = sbom::read::parse(&serde_json::to_vec(&document).unwrap()).unwrap();
     let mut found = reconcile(&product.graph(), Some(&sbom), Some(&product.lock())).differences;
-    let witnesses = sbom::native::in_binary(&product.binary());
-    found.extend(reconcile_native(
+    let artifact = Artifact::new("app-bin", &product.binary());
+    found.extend(reconcile_artifact(
+        &artifact,
         &product.native().components,
-        &witnesses,
         &sbom,
     ));
     found
@@ -222,6 +223,28 @@ fn wrong_subject_fail() {
     let found =
         differences(|document| document["metadata"]["component"]["version"] = json!("9.9.9"));
     assert_eq!(kinds(&found), ["subject-differs"]);
+}
+
+#[test]
+fn sbom_of_another_file_fail() {
+    for (place, algorithm) in [(0, "SHA-256"), (1, "SHA-512")] {
+        let found = differences(|document| {
+            let length = document["metadata"]["component"]["hashes"][place]["content"]
+                .as_str()
+                .unwrap()
+                .len();
+            document["metadata"]["component"]["hashes"][place]["content"] =
+                json!("0".repeat(length));
+        });
+        assert_eq!(kinds(&found), ["subject-hash-differs"]);
+        assert!(found[0].to_string().contains(algorithm));
+    }
+    let found = differences(|document| {
+        let subject = document["metadata"]["component"].as_object_mut().unwrap();
+        subject.remove("hashes");
+        subject.remove("externalReferences");
+    });
+    assert_eq!(kinds(&found), ["subject-hash-missing"]);
 }
 
 #[test]

@@ -76,6 +76,7 @@ pub(crate) struct Product {
     pub(crate) lock: String,
     pub(crate) files: BTreeMap<String, Vec<u8>>,
     pub(crate) strings: Vec<u8>,
+    pub(crate) repository: Option<&'static str>,
 }
 
 impl Product {
@@ -135,6 +136,7 @@ impl Product {
             ),
             files,
             strings: STRINGS.to_vec(),
+            repository: Some("https://example.org/app.git"),
         }
     }
 
@@ -182,7 +184,7 @@ impl Product {
                 },
             ],
             source: SourceRepository {
-                url: Some("https://example.org/app.git"),
+                url: self.repository,
                 commit: "0123456789012345678901234567890123456789",
             },
             commit_time_s: 1_780_000_000,

@@ -181,3 +181,27 @@ fn c_code_that_only_the_binary_names_is_not_passed_over() {
         "{error}"
     );
 }
+
+#[test]
+fn the_manifest_tells_the_repository_where_the_request_does_not() {
+    let mut product = Product::new();
+    product.repository = None;
+    let document: Value = serde_json::from_slice(&product.sbom().unwrap()).unwrap();
+    let purl = document["metadata"]["component"]["purl"].as_str().unwrap();
+    assert!(
+        purl.contains("vcs_url=git%2Bhttps:%2F%2Fexample.org%2Fapp%40"),
+        "{purl}"
+    );
+}
+
+#[test]
+fn a_member_of_a_workspace_without_address_is_not_taken_for_a_published_crate() {
+    let mut product = Product::new();
+    product.repository = None;
+    product.files.remove("app/Cargo.toml");
+    let document: Value = serde_json::from_slice(&product.sbom().unwrap()).unwrap();
+    assert_eq!(
+        document["metadata"]["component"]["purl"],
+        "pkg:cargo/app@1.0.0?download_url=file://."
+    );
+}
