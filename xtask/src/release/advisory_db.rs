@@ -61,22 +61,18 @@ pub(crate) fn fetch(folder: &Path) -> anyhow::Result<PathBuf> {
 pub(crate) fn read(folder: &Path) -> anyhow::Result<ReadDatabase> {
     let mut documents = Vec::new();
     for collection in ["crates", "rust"] {
-        let folder = folder.join(collection);
-        if folder.is_dir() {
-            collect(&folder, collection, &mut documents)?;
+        let place = folder.join(collection);
+        if !place.is_dir() {
+            return Err(no_answer(
+                folder,
+                &format!("it has no folder `{collection}`"),
+            ));
         }
+        collect(&place, collection, &mut documents)?;
     }
     documents.sort();
-    let database = Database::from_documents(documents).map_err(|error| {
-        Undecided::new(
-            "whether known vulnerabilities stop this release cannot be told",
-            vec![format!(
-                "the advisory database `{}`: {error}",
-                folder.display()
-            )],
-            vec![format!("get it anew: `git clone --depth 1 {ORIGIN}`")],
-        )
-    })?;
+    let database = Database::from_documents(documents)
+        .map_err(|error| no_answer(folder, &error.to_string()))?;
     let Some(root) = git(folder, &["rev-parse", "--show-toplevel"]) else {
         return Ok(ReadDatabase {
             database,
@@ -111,6 +107,18 @@ pub(crate) fn read(folder: &Path) -> anyhow::Result<ReadDatabase> {
         tree: git(folder, &["rev-parse", "HEAD^{tree}"]),
         committed,
     })
+}
+
+fn no_answer(folder: &Path, why: &str) -> anyhow::Error {
+    Undecided::new(
+        "whether known vulnerabilities stop this release cannot be told",
+        vec![format!(
+            "the advisory database `{}`: {why}",
+            folder.display()
+        )],
+        vec![format!("get it anew: `git clone --depth 1 {ORIGIN}`")],
+    )
+    .into()
 }
 
 /// What git says about a folder; `None` where it has nothing to say.

@@ -245,6 +245,7 @@ pub(crate) fn advisory_db() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let place = folder.path().join("crates/nobody-uses-this");
     fs::create_dir_all(&place).unwrap();
+    fs::create_dir(folder.path().join("rust")).unwrap();
     fs::write(
         place.join("RUSTSEC-2026-0001.md"),
         "```toml\n[advisory]\nid = \"RUSTSEC-2026-0001\"\npackage = \"nobody-uses-this\"\n\
