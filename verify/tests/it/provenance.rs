@@ -1,0 +1,100 @@
+//! Check `provenance`: each statement that is not true of the bundle and its tag is named.
+
+use std::collections::BTreeMap;
+
+use sbom::digest::Sha256Digest;
+use verify::attest::provenance::{Builder, Provenance};
+use verify::check::{CheckId, Outcome};
+use verify::load::bundle::{INPUTS, PROVENANCE, SOURCE};
+use verify::verdict::Verdict;
+
+use crate::fixture::Release;
+use crate::fixture::release::{outcome, said};
+
+fn fails_with(change: impl FnOnce(&mut Provenance)) -> String {
+    let release = Release::good();
+    let mut provenance = release.provenance();
+    change(&mut provenance);
+    release.write_provenance(&provenance);
+    release.seal();
+    fails(&release)
+}
+
+fn fails(release: &Release) -> String {
+    let outcome = release.outcome(CheckId::Provenance);
+    assert!(matches!(outcome, Outcome::Fail { .. }), "{outcome:?}");
+    said(&outcome)
+}
+
+#[test]
+fn true_statement_pass() {
+    assert!(matches!(Release::good().outcome(CheckId::Provenance), Outcome::Pass { .. }));
+}
+
+#[test]
+fn statement_of_another_commit_tag_time_package_target_or_input_fail() {
+    let other = |p: &Provenance| p.tag_object;
+    assert!(fails_with(|p| { p.commit = other(p) }).contains("states the commit"));
+    assert!(fails_with(|p| { p.tag_object = p.commit }).contains("states the tag object"));
+    assert!(fails_with(|p| p.source_date_epoch += 1).contains("states the build time"));
+    assert!(fails_with(|p| p.packages.push(String::from("x"))).contains("states the packages"));
+    assert!(fails_with(|p| p.target = String::from("aarch64")).contains("states the target"));
+    let said = fails_with(|p| p.inputs[0].sha256 = Sha256Digest::of(b"other"));
+    assert!(said.contains("the pinned input `debian/gcc-12@12.2.0-14` is not among"), "{said}");
+    assert!(fails_with(|p| { p.inputs.pop(); }).contains("is not among the provenance's dependencies"));
+    assert!(fails_with(|p| p.builder = Builder::workstation("AB")).contains("did not sign its own statement"));
+}
+
+#[test]
+fn binary_that_is_not_the_subject_fail() {
+    let release = Release::good();
+    let digest = Sha256Digest::of(b"other");
+    for (path, words) in [("bin/tool", "speaks of another `bin/tool`"), ("bin/x", "does not speak of `bin/tool`")] {
+        let subjects = BTreeMap::from([(String::from(path), digest)]);
+        release.write_statement(&release.provenance(), subjects, &release.key);
+        release.seal();
+        assert!(fails(&release).contains(words), "{path}");
+    }
+}
+
+#[test]
+fn statement_by_a_key_outside_the_keyring_fail() {
+    let release = Release::good();
+    let other = release.gnupg.key("mallory");
+    let subjects = BTreeMap::from([(String::from("bin/tool"), Sha256Digest::of(&release.read("bin/tool")))]);
+    release.write_statement(&release.provenance(), subjects, &other);
+    release.seal();
+    let said = fails(&release);
+    assert!(said.contains("which is not in the keyring"), "{said}");
+}
+
+#[test]
+fn inputs_that_are_not_those_at_the_tag_fail() {
+    let release = Release::good();
+    let mut text = String::from_utf8(release.read(INPUTS)).unwrap();
+    text.push('\n');
+    release.write(INPUTS, text.as_bytes());
+    release.seal();
+    assert!(fails(&release).contains("is not the file `pins/inputs.json` at the tag"));
+}
+
+#[test]
+fn no_statement_at_all_fail() {
+    let release = Release::good();
+    for bytes in [&b""[..], b"{}\n", b"not json\n"] {
+        release.write(PROVENANCE, bytes);
+        release.seal();
+        fails(&release);
+    }
+}
+
+#[test]
+fn true_statement_about_a_tag_that_does_not_hold_undecided() {
+    let release = Release::good();
+    release.write(SOURCE, b"# v2 git bundle\n\n");
+    release.seal();
+    let report = release.assay();
+    assert!(matches!(outcome(&report, CheckId::Provenance), Outcome::Undecided { .. }));
+    assert!(matches!(outcome(&report, CheckId::Tag), Outcome::Fail { .. }));
+    assert_eq!(report.verdict, Verdict::Fail);
+}
