@@ -144,7 +144,7 @@ impl Workspace {
                 &of_this_repository(&format!("nix/{file}")),
             );
         }
-        this.write("nix/inputs.json", &pins_without_crates());
+        this.pin();
         this.git(&["init", "-q", "-b", "main"]);
         this.git(&["add", "-A"]);
         this.git(&["commit", "-q", "-m", "A tiny tool"]);
@@ -154,6 +154,22 @@ impl Workspace {
     /// Writes the engineer's certificate, as it is now, into the workspace's keyring.
     pub(crate) fn keep_keyring(&self) {
         self.write("keys/tiny.asc", &self.gnupg.export(&[&self.engineer]));
+    }
+
+    /// Pins this repository's inputs, with no crates, for the workspace's Cargo.lock.
+    pub(crate) fn pin(&self) {
+        let mut pins: serde_json::Value =
+            serde_json::from_str(&of_this_repository("nix/inputs.json")).unwrap();
+        let no_crates = tempfile::tempdir().unwrap();
+        let lock = fs::read(self.path().join("Cargo.lock")).unwrap();
+        pins["crates"] = serde_json::json!({
+            "nar_sha256": verify::rebuild::nar::digest(no_crates.path()).unwrap().to_string(),
+            "cargo_lock_sha256": sbom::digest::Sha256Digest::of(&lock).to_string(),
+        });
+        self.write(
+            "nix/inputs.json",
+            &serde_json::to_string_pretty(&pins).unwrap(),
+        );
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -206,9 +222,23 @@ impl Workspace {
 
     /// Runs `cargo xtask` in this workspace.
     pub(crate) fn xtask(&self, arguments: &[&str]) -> Output {
+        self.xtask_with(&[], arguments)
+    }
+
+    /// Runs `cargo xtask` with further variables.
+    pub(crate) fn xtask_with(&self, variables: &[(&str, &str)], arguments: &[&str]) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
         command.args(arguments);
-        self.prepare(command, &[]).output().unwrap()
+        self.prepare(command, variables).output().unwrap()
+    }
+
+    /// Releases [`TAG`] with this database and these further arguments.
+    pub(crate) fn release(&self, database: &Path, more: &[&str]) -> Output {
+        let database = database.to_str().unwrap();
+        let mut arguments = vec!["release", TAG, "--sign-with", &self.engineer];
+        arguments.extend(["--advisory-db", database]);
+        arguments.extend(more);
+        self.xtask(&arguments)
     }
 
     fn prepare(&self, mut command: Command, variables: &[(&str, &str)]) -> Command {
@@ -226,18 +256,6 @@ impl Workspace {
         command.envs(variables.iter().copied());
         command
     }
-}
-
-/// This repository's pinned inputs, with the crates of a workspace that has no dependencies.
-fn pins_without_crates() -> String {
-    let mut pins: serde_json::Value =
-        serde_json::from_str(&of_this_repository("nix/inputs.json")).unwrap();
-    let no_crates = tempfile::tempdir().unwrap();
-    pins["crates"] = serde_json::json!({
-        "nar_sha256": verify::rebuild::nar::digest(no_crates.path()).unwrap().to_string(),
-        "cargo_lock_sha256": sbom::digest::Sha256Digest::of(TINY_LOCK.as_bytes()).to_string(),
-    });
-    serde_json::to_string_pretty(&pins).unwrap()
 }
 
 /// An advisory database with one advisory, about a crate that nobody uses, as a git checkout.

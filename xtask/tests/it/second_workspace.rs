@@ -1,7 +1,21 @@
 //! A workspace that this repository knows nothing of, released and verified by the same code.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use sbom::digest::Sha256Digest;
+use verify::case::{RebuildOptions, Request};
+use verify::check::{CheckId, Outcome};
+use verify::load::bundle::{LoadedBundle, MANIFEST, MANIFEST_SIGNATURE};
+use verify::load::policy::Policy;
+use verify::manifest::Manifest;
+use verify::rebuild::progress::Silent;
+use verify::rebuild::{Engine, default_cache};
+use verify::report::{ReleaseReport, assay};
+use verify::trust::keyring::Keyring;
+use verify::verdict::Verdict;
 
 use crate::fixture::{TAG, Workspace, advisory_db, answer, talk};
 
@@ -17,7 +31,7 @@ impl Released {
     fn new() -> Self {
         let workspace = Workspace::new();
         workspace.sign_tag(TAG, &workspace.engineer);
-        let (said, answered) = release(&workspace);
+        let (said, answered) = release(&workspace, &[]);
         let bundle = workspace
             .path()
             .join("target/release-out/v1.0.0/tiny-1.0.0-x86_64-linux");
@@ -31,16 +45,9 @@ impl Released {
 }
 
 /// Releases, wants success, and gives stderr and stdout.
-fn release(workspace: &Workspace) -> (String, String) {
+fn release(workspace: &Workspace, more: &[&str]) -> (String, String) {
     let database = advisory_db();
-    let output = workspace.xtask(&[
-        "release",
-        TAG,
-        "--sign-with",
-        &workspace.engineer,
-        "--advisory-db",
-        database.path().to_str().unwrap(),
-    ]);
+    let output = workspace.release(database.path(), more);
     assert_eq!(
         output.status.code(),
         Some(0),
@@ -55,7 +62,7 @@ fn files(folder: &Path) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     let mut waiting = vec![folder.to_path_buf()];
     while let Some(next) = waiting.pop() {
-        for entry in std::fs::read_dir(&next).unwrap() {
+        for entry in fs::read_dir(&next).unwrap() {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 waiting.push(path);
@@ -112,10 +119,129 @@ fn a_second_workspace_is_released_by_both_engines_and_twice_with_the_same_bytes(
         released.answered
     );
 
-    let (said, _) = release(&released.workspace);
+    let (said, _) = release(&released.workspace, &[]);
     assert!(
         said.contains("the same bytes as in the run before"),
         "{said}"
     );
     assert!(!released.said.contains("run before"), "{}", released.said);
+}
+
+/// What an auditor finds who rebuilds with this engine.
+fn audit(released: &Released, engine: Engine) -> ReleaseReport {
+    let database = advisory_db();
+    let cache = default_cache();
+    let keyring = released
+        .workspace
+        .gnupg
+        .export(&[&released.workspace.engineer]);
+    let policy = "version = 1\n[advisories]\nmax_age_days = 3650\nmin_count = 1\n";
+    assay(Request {
+        bundle: LoadedBundle::read(&released.bundle).unwrap(),
+        keyring: Keyring::from_bytes(keyring.as_bytes()).unwrap(),
+        policy: Policy::parse(policy).unwrap().requiring(CheckId::Rebuild),
+        now: SystemTime::now(),
+        expected_tag: Some(TAG.parse().unwrap()),
+        advisory_db: Some(database.path().to_owned()),
+        rebuild: Some(RebuildOptions {
+            engine,
+            cache: &cache,
+            progress: &Silent,
+        }),
+    })
+}
+
+fn outcome(report: &ReleaseReport, check: CheckId) -> &Outcome {
+    let found = report
+        .findings
+        .iter()
+        .find(|finding| finding.check == check);
+    &found.unwrap().outcome
+}
+
+/// Lists the files anew and signs the list anew, as somebody with the release key could.
+fn sum_and_sign_again(released: &Released) {
+    let mut listed = BTreeMap::new();
+    for path in files(&released.bundle) {
+        if path != MANIFEST && path != MANIFEST_SIGNATURE {
+            let bytes = fs::read(released.bundle.join(&path)).unwrap();
+            listed.insert(path.parse().unwrap(), Sha256Digest::of(&bytes));
+        }
+    }
+    let manifest = released.bundle.join(MANIFEST);
+    let signature = released.bundle.join(MANIFEST_SIGNATURE);
+    fs::write(&manifest, Manifest::new(listed).unwrap().to_string()).unwrap();
+    fs::remove_file(&signature).unwrap();
+    released.workspace.gnupg.gpg(&[
+        "--local-user",
+        &released.workspace.engineer,
+        "--armor",
+        "--output",
+        signature.to_str().unwrap(),
+        "--detach-sign",
+        manifest.to_str().unwrap(),
+    ]);
+}
+
+#[test]
+fn a_binary_changed_and_summed_and_signed_again_fails_the_rebuild_in_the_section_that_differs() {
+    let released = Released::new();
+    let good = audit(&released, Engine::Namespaces);
+    assert_eq!(good.verdict, Verdict::Pass, "{good:?}");
+
+    let binary = released.bundle.join("bin/tiny");
+    let mut bytes = fs::read(&binary).unwrap();
+    let text = b"a tiny tool";
+    let at = bytes
+        .windows(text.len())
+        .position(|window| window == text)
+        .unwrap();
+    bytes[at] = b'A';
+    fs::write(&binary, bytes).unwrap();
+    sum_and_sign_again(&released);
+
+    for engine in [Engine::Namespaces, Engine::Nix] {
+        let report = audit(&released, engine);
+        assert_eq!(report.verdict, Verdict::Fail);
+        let manifest = outcome(&report, CheckId::Manifest);
+        assert!(
+            matches!(manifest, Outcome::Pass { .. }),
+            "signed anew: {manifest:?}"
+        );
+        let rebuild = outcome(&report, CheckId::Rebuild);
+        let reason = rebuild.reason().unwrap_or_default();
+        assert!(matches!(rebuild, Outcome::Fail { .. }), "{rebuild:?}");
+        assert!(
+            reason.contains("bin/tiny") && reason.contains(".rodata"),
+            "{reason}"
+        );
+    }
+}
+
+#[test]
+fn what_is_published_is_the_verified_bundle_and_never_overwritten() {
+    let workspace = Workspace::new();
+    workspace.sign_tag(TAG, &workspace.engineer);
+    let shelf = tempfile::tempdir().unwrap();
+    let publish = [
+        "--engine",
+        "namespaces",
+        "--publish",
+        shelf.path().to_str().unwrap(),
+    ];
+    release(&workspace, &publish);
+    let published = shelf.path().join("tiny-1.0.0-x86_64-linux");
+    let bundle = workspace
+        .path()
+        .join("target/release-out/v1.0.0/tiny-1.0.0-x86_64-linux");
+    assert_eq!(files(&published), files(&bundle));
+
+    let database = advisory_db();
+    let again = workspace.release(database.path(), &publish);
+    assert_eq!(again.status.code(), Some(1), "{}", talk(&again));
+    assert!(
+        talk(&again).contains("is there already"),
+        "{}",
+        talk(&again)
+    );
 }
