@@ -46,7 +46,10 @@ pub fn load<'a>(
         return Err(AdvisoryDbError::NotADatabase(folder.to_owned()));
     }
     let mut entries = Vec::new();
-    for collection in COLLECTIONS.into_iter().filter(|collection| folder.join(collection).is_dir()) {
+    for collection in COLLECTIONS
+        .into_iter()
+        .filter(|collection| folder.join(collection).is_dir())
+    {
         list(folder, collection, &mut entries)?;
     }
     let listing = Listing::from_entries(entries)?;

@@ -628,7 +628,7 @@ fn revocation(
         .signature_creation_time()
         .unwrap_or(SystemTime::UNIX_EPOCH);
     let reason = match earliest.reason_for_revocation() {
-        Some((code, words)) if words.is_empty() => code.to_string(),
+        Some((code, b"")) => code.to_string(),
         Some((code, words)) => format!("{code}: {}", String::from_utf8_lossy(words)),
         None => String::from("no reason given"),
     };

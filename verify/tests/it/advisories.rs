@@ -33,7 +33,7 @@ fn policy(text: &str) -> Policy {
 #[test]
 fn whole_young_database_pass() {
     let release = Release::good();
-    let (outcome, verdict) = with_db(&release, Some(release.db.path()), Policy::strict());
+    let (outcome, verdict) = with_db(&release, Some(&release.db), Policy::strict());
     assert!(matches!(outcome, Outcome::Pass { .. }), "{outcome:?}");
     assert_eq!(verdict, Verdict::Pass);
 }
@@ -52,7 +52,11 @@ fn no_empty_small_truncated_or_stale_database_undecided() {
     write_db(folder.path(), ADVISORIES, "2024-05-30");
     assert!(undecided(&release, Some(folder.path())).contains("it proves nothing"));
     write_db(folder.path(), ADVISORIES, "2026-05-30");
-    add_advisory(folder.path(), "crates/leaf/RUSTSEC-2026-0900.md", "```toml\n[advisory]\n");
+    add_advisory(
+        folder.path(),
+        "crates/leaf/RUSTSEC-2026-0900.md",
+        "```toml\n[advisory]\n",
+    );
     assert!(undecided(&release, Some(folder.path())).contains("RUSTSEC-2026-0900"));
 }
 
@@ -64,7 +68,11 @@ fn age_is_a_warning_until_the_limit_of_the_policy() {
     let (warned, verdict) = with_db(&release, Some(folder.path()), Policy::strict());
     assert!(said(&warned).contains("31 days old"));
     assert_eq!(verdict, Verdict::Pass);
-    let (refused, verdict) = with_db(&release, Some(folder.path()), policy("[advisories]\nmax_age_days = 30"));
+    let (refused, verdict) = with_db(
+        &release,
+        Some(folder.path()),
+        policy("[advisories]\nmax_age_days = 30"),
+    );
     assert!(matches!(refused, Outcome::Undecided { .. }));
     assert_eq!(verdict, Verdict::NoVerdict);
 }
@@ -72,10 +80,15 @@ fn age_is_a_warning_until_the_limit_of_the_policy() {
 #[test]
 fn advisory_that_became_known_since_fail_unless_the_auditor_accepts_it_for_a_time() {
     let release = Release::good();
+    let db = tempfile::tempdir().unwrap();
+    write_db(db.path(), ADVISORIES, "2026-05-30");
     let text = advisory_text("RUSTSEC-2026-0900", "leaf", "2026-05-31");
-    add_advisory(release.db.path(), "crates/leaf/RUSTSEC-2026-0900.md", &text);
-    let (found, verdict) = with_db(&release, Some(release.db.path()), Policy::strict());
-    assert!(said(&found).contains("RUSTSEC-2026-0900 stands against leaf 1.0.0"), "{found:?}");
+    add_advisory(db.path(), "crates/leaf/RUSTSEC-2026-0900.md", &text);
+    let (found, verdict) = with_db(&release, Some(db.path()), Policy::strict());
+    assert!(
+        said(&found).contains("RUSTSEC-2026-0900 stands against leaf 1.0.0"),
+        "{found:?}"
+    );
     assert!(said(&found).contains("became known after the release"));
     assert_eq!(verdict, Verdict::Fail);
     let ignore = |expires: &str| {
@@ -83,10 +96,13 @@ fn advisory_that_became_known_since_fail_unless_the_auditor_accepts_it_for_a_tim
             "[[advisories.ignore]]\nid = \"RUSTSEC-2026-0900\"\nreason = \"not reached\"\nexpires = \"{expires}\"\ndecided_by = \"zoe\""
         ))
     };
-    let (accepted, verdict) = with_db(&release, Some(release.db.path()), ignore("2026-06-01"));
-    assert!(said(&accepted).contains("is accepted: not reached (zoe, until 2026-06-01)"), "{accepted:?}");
+    let (accepted, verdict) = with_db(&release, Some(db.path()), ignore("2026-06-01"));
+    assert!(
+        said(&accepted).contains("is accepted: not reached (zoe, until 2026-06-01)"),
+        "{accepted:?}"
+    );
     assert_eq!(verdict, Verdict::Pass);
-    let (expired, verdict) = with_db(&release, Some(release.db.path()), ignore("2026-05-31"));
+    let (expired, verdict) = with_db(&release, Some(db.path()), ignore("2026-05-31"));
     assert!(said(&expired).contains("has expired"), "{expired:?}");
     assert_eq!(verdict, Verdict::Fail);
 }
@@ -96,8 +112,11 @@ fn release_that_was_gated_by_too_small_a_database_or_has_no_report_fail() {
     let release = Release::good();
     release.write(REPORT, &release.advisories(20).to_bytes());
     release.seal();
-    let (outcome, _) = with_db(&release, Some(release.db.path()), Policy::strict());
-    assert!(matches!(outcome, Outcome::Fail { .. }) && said(&outcome).contains("gated by a database of 20"));
+    let (outcome, _) = with_db(&release, Some(&release.db), Policy::strict());
+    assert!(
+        matches!(outcome, Outcome::Fail { .. })
+            && said(&outcome).contains("gated by a database of 20")
+    );
     release.write(REPORT, b"{}");
     release.seal();
     assert_eq!(release.assay().verdict, Verdict::Fail);
@@ -112,7 +131,16 @@ fn policy_that_does_not_require_it_says_so_in_roster_and_verdict() {
     let report = assay(request);
     assert_eq!(report.verdict, Verdict::Pass);
     let text = verify::output::human::render(&report, verify::output::human::Colour::Off);
-    assert!(text.contains("NOT MADE  advisories   no advisory database was given"), "{text}");
-    assert!(text.contains("! the policy does not require this check"), "{text}");
-    assert!(text.contains("NOT checked, because the policy does not require it: advisories, rebuild"), "{text}");
+    assert!(
+        text.contains("NOT MADE  advisories   no advisory database was given"),
+        "{text}"
+    );
+    assert!(
+        text.contains("! the policy does not require this check"),
+        "{text}"
+    );
+    assert!(
+        text.contains("NOT checked, because the policy does not require it: advisories, rebuild"),
+        "{text}"
+    );
 }

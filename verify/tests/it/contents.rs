@@ -16,7 +16,10 @@ fn fails(release: &Release) -> String {
 
 #[test]
 fn sbom_of_this_binary_pass() {
-    assert!(matches!(Release::good().outcome(CheckId::Sbom), Outcome::Pass { .. }));
+    assert!(matches!(
+        Release::good().outcome(CheckId::Sbom),
+        Outcome::Pass { .. }
+    ));
 }
 
 #[test]
@@ -36,7 +39,10 @@ fn binary_with_a_package_that_the_lock_file_has_not_fail() {
         {"name":"tool","version":"0.1.0","source":"local","dependencies":[0,1],"root":true}]}"#;
     release.write("bin/tool", &release.binary(text));
     let said = fails(&release);
-    assert!(said.contains("`extra 2.0.0` is in the binary and not in Cargo.lock"), "{said}");
+    assert!(
+        said.contains("`extra 2.0.0` is in the binary and not in Cargo.lock"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -52,5 +58,8 @@ fn binary_that_does_not_say_what_is_in_it_and_sbom_that_is_none_fail() {
 fn agreeing_sbom_without_a_verified_lock_file_undecided() {
     let release = Release::good();
     release.write(SOURCE, b"");
-    assert!(matches!(release.outcome(CheckId::Sbom), Outcome::Undecided { .. }));
+    assert!(matches!(
+        release.outcome(CheckId::Sbom),
+        Outcome::Undecided { .. }
+    ));
 }

@@ -1,9 +1,14 @@
 //! Behaviour of `verify`, seen from outside: real git, real gpg, a fixed clock.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on has failed"
+)]
 
 mod advisories;
 mod checkout;
+mod command_line;
 mod contents;
 mod fixture;
 mod keyring;

@@ -23,7 +23,10 @@ fn complete_signed_list_pass() {
     let release = Release::good();
     let report = release.assay();
     for finding in report.findings.iter().filter(|finding| finding.required) {
-        assert!(matches!(finding.outcome, Outcome::Pass { .. }), "{finding:?}");
+        assert!(
+            matches!(finding.outcome, Outcome::Pass { .. }),
+            "{finding:?}"
+        );
     }
     assert_eq!(report.verdict, Verdict::Pass);
     assert_eq!(report.tag.as_deref(), Some("v0.1.0"));
@@ -31,15 +34,27 @@ fn complete_signed_list_pass() {
 
 #[test]
 fn missing_file_fail() {
-    for path in ["sbom/tool.cdx.json", "inputs.json", "vex.cdx.json", "bin/tool", "source.bundle"] {
+    for path in [
+        "sbom/tool.cdx.json",
+        "inputs.json",
+        "vex.cdx.json",
+        "bin/tool",
+        "source.bundle",
+    ] {
         let release = Release::good();
         std::fs::remove_file(release.at(path)).unwrap();
-        assert!(manifest_fails(&release).contains(&format!("`{path}` is missing")), "{path}");
+        assert!(
+            manifest_fails(&release).contains(&format!("`{path}` is missing")),
+            "{path}"
+        );
     }
     for path in [MANIFEST, MANIFEST_SIGNATURE] {
         let release = Release::good();
         std::fs::remove_file(release.at(path)).unwrap();
-        assert!(manifest_fails(&release).contains(&format!("`{path}` is missing")), "{path}");
+        assert!(
+            manifest_fails(&release).contains(&format!("`{path}` is missing")),
+            "{path}"
+        );
     }
 }
 
@@ -50,8 +65,14 @@ fn added_file_link_and_odd_name_fail() {
     release.write("notes (1).txt", b"x");
     std::os::unix::fs::symlink("/etc/passwd", release.at("link")).unwrap();
     let said = manifest_fails(&release);
-    assert!(said.contains("`bin/extra` is in the bundle and not in `SHA256SUMS`"), "{said}");
-    assert!(said.contains("`notes (1).txt") && said.contains("`link"), "{said}");
+    assert!(
+        said.contains("`bin/extra` is in the bundle and not in `SHA256SUMS`"),
+        "{said}"
+    );
+    assert!(
+        said.contains("`notes (1).txt") && said.contains("`link"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -76,9 +97,14 @@ fn changed_file_and_list_fail() {
     let release = Release::good();
     release.write("vex.cdx.json", b"{}");
     let said = manifest_fails(&release);
-    assert!(said.contains("`vex.cdx.json` is ") && said.contains("as listed"), "{said}");
+    assert!(
+        said.contains("`vex.cdx.json` is ") && said.contains("as listed"),
+        "{said}"
+    );
     // The attacker sums again and cannot sign.
-    let list = String::from_utf8(release.read(MANIFEST)).unwrap().replacen('a', "b", 1);
+    let list = String::from_utf8(release.read(MANIFEST))
+        .unwrap()
+        .replacen('a', "b", 1);
     release.write(MANIFEST, list.as_bytes());
     assert!(manifest_fails(&release).contains("`SHA256SUMS.asc`: the signature by"));
 }
@@ -95,13 +121,18 @@ fn key_that_may_not_release_and_threshold_that_is_not_reached_fail() {
         said(&outcome(&assay(request), CheckId::Manifest))
     };
     let said = with(policy(&format!("[keys]\nrelease = [\"{other}\"]\n")));
-    assert!(said.contains("is not authorised to sign releases"), "{said}");
+    assert!(
+        said.contains("is not authorised to sign releases"),
+        "{said}"
+    );
     let two = policy("[thresholds]\nrelease = 2\n");
     assert!(with(two.clone()).contains("1 of 2 required release keys"));
 
     // One key that signs twice is still one key; two keys are two.
     let list = release.read(MANIFEST);
-    let packet = |key: &Fingerprint| verify::trust::armor::read(&release.gnupg.sign(key, SIGNED, &list)).unwrap();
+    let packet = |key: &Fingerprint| {
+        verify::trust::armor::read(&release.gnupg.sign(key, SIGNED, &list)).unwrap()
+    };
     let sign = |keys: [&Fingerprint; 2]| {
         let armored = verify::trust::armor::write(&[packet(keys[0]), packet(keys[1])].concat());
         release.write(MANIFEST_SIGNATURE, armored.as_bytes());

@@ -7,7 +7,7 @@ use verify::verdict::Verdict;
 use crate::fixture::Release;
 
 /// How many places are flipped, over all files.
-const PLACES: usize = 360;
+const PLACES: usize = 260;
 
 #[test]
 fn no_flipped_byte_anywhere_passes() {
@@ -27,11 +27,19 @@ fn no_flipped_byte_anywhere_passes() {
             bad[at] ^= 1 << (place % 8);
             release.write(path, &bad);
             let verdict = assay(release.request()).verdict;
-            assert_ne!(verdict, Verdict::Pass, "byte {at} of {path} was flipped and all still holds");
+            assert_ne!(
+                verdict,
+                Verdict::Pass,
+                "byte {at} of {path} was flipped and all still holds"
+            );
             flipped += 1;
         }
         release.write(path, &good);
     }
     assert!(flipped >= 200, "only {flipped} places were flipped");
-    assert_eq!(release.assay().verdict, Verdict::Pass, "the bundle is whole again");
+    assert_eq!(
+        release.assay().verdict,
+        Verdict::Pass,
+        "the bundle is whole again"
+    );
 }

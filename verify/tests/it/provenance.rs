@@ -28,7 +28,10 @@ fn fails(release: &Release) -> String {
 
 #[test]
 fn true_statement_pass() {
-    assert!(matches!(Release::good().outcome(CheckId::Provenance), Outcome::Pass { .. }));
+    assert!(matches!(
+        Release::good().outcome(CheckId::Provenance),
+        Outcome::Pass { .. }
+    ));
 }
 
 #[test]
@@ -40,16 +43,30 @@ fn statement_of_another_commit_tag_time_package_target_or_input_fail() {
     assert!(fails_with(|p| p.packages.push(String::from("x"))).contains("states the packages"));
     assert!(fails_with(|p| p.target = String::from("aarch64")).contains("states the target"));
     let said = fails_with(|p| p.inputs[0].sha256 = Sha256Digest::of(b"other"));
-    assert!(said.contains("the pinned input `debian/gcc-12@12.2.0-14` is not among"), "{said}");
-    assert!(fails_with(|p| { p.inputs.pop(); }).contains("is not among the provenance's dependencies"));
-    assert!(fails_with(|p| p.builder = Builder::workstation("AB")).contains("did not sign its own statement"));
+    assert!(
+        said.contains("the pinned input `debian/gcc-12@12.2.0-14` is not among"),
+        "{said}"
+    );
+    assert!(
+        fails_with(|p| {
+            p.inputs.pop();
+        })
+        .contains("is not among the provenance's dependencies")
+    );
+    assert!(
+        fails_with(|p| p.builder = Builder::workstation("AB"))
+            .contains("did not sign its own statement")
+    );
 }
 
 #[test]
 fn binary_that_is_not_the_subject_fail() {
     let release = Release::good();
     let digest = Sha256Digest::of(b"other");
-    for (path, words) in [("bin/tool", "speaks of another `bin/tool`"), ("bin/x", "does not speak of `bin/tool`")] {
+    for (path, words) in [
+        ("bin/tool", "speaks of another `bin/tool`"),
+        ("bin/x", "does not speak of `bin/tool`"),
+    ] {
         let subjects = BTreeMap::from([(String::from(path), digest)]);
         release.write_statement(&release.provenance(), subjects, &release.key);
         release.seal();
@@ -61,7 +78,10 @@ fn binary_that_is_not_the_subject_fail() {
 fn statement_by_a_key_outside_the_keyring_fail() {
     let release = Release::good();
     let other = release.gnupg.key("mallory");
-    let subjects = BTreeMap::from([(String::from("bin/tool"), Sha256Digest::of(&release.read("bin/tool")))]);
+    let subjects = BTreeMap::from([(
+        String::from("bin/tool"),
+        Sha256Digest::of(&release.read("bin/tool")),
+    )]);
     release.write_statement(&release.provenance(), subjects, &other);
     release.seal();
     let said = fails(&release);
@@ -94,7 +114,13 @@ fn true_statement_about_a_tag_that_does_not_hold_undecided() {
     release.write(SOURCE, b"# v2 git bundle\n\n");
     release.seal();
     let report = release.assay();
-    assert!(matches!(outcome(&report, CheckId::Provenance), Outcome::Undecided { .. }));
-    assert!(matches!(outcome(&report, CheckId::Tag), Outcome::Fail { .. }));
+    assert!(matches!(
+        outcome(&report, CheckId::Provenance),
+        Outcome::Undecided { .. }
+    ));
+    assert!(matches!(
+        outcome(&report, CheckId::Tag),
+        Outcome::Fail { .. }
+    ));
     assert_eq!(report.verdict, Verdict::Fail);
 }
