@@ -1,0 +1,402 @@
+//! The command line: its words and their help, and nothing that acts.
+//!
+//! The build script reads this very file for shell completions and man pages, so it must not use
+//! anything but `clap` and the standard library.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// The reference node for AI memories.
+///
+/// Memories are encrypted at rest (SQLCipher), each write is a signed version, and agents reach
+/// them over a local HTTP API or MCP. Exit codes: 0 it was done and holds, 1 something was checked
+/// and is false, 2 no verdict.
+#[derive(Debug, Parser)]
+#[command(name = "memory-node", version, about, max_term_width = 100)]
+pub struct Cli {
+    /// What every command takes.
+    #[command(flatten)]
+    pub common: Common,
+    /// What is to be done.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What every command takes.
+#[derive(Clone, Debug, Args)]
+pub struct Common {
+    /// Where database, head and token are [default: $STATE_DIRECTORY, else ~/.local/share/memory-node]
+    #[arg(long, global = true, value_name = "DIR", env = "MEMORY_NODE_DATA_DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Answer with one JSON document on stdout
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Take the passphrase from this file, which only its owner may read
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Passphrase")]
+    pub passphrase_file: Option<PathBuf>,
+    /// Take the passphrase from this open descriptor
+    #[arg(long, global = true, value_name = "N", help_heading = "Passphrase")]
+    pub passphrase_fd: Option<u32>,
+    /// Take the passphrase from the output of this command
+    #[arg(
+        long,
+        global = true,
+        value_name = "COMMAND",
+        help_heading = "Passphrase"
+    )]
+    pub passphrase_command: Option<String>,
+    /// Take a database that is behind its signed head, and begin a new epoch
+    #[arg(long, global = true, help_heading = "Passphrase")]
+    pub accept_rollback: bool,
+    /// Talk to the node that listens here: `127.0.0.1:PORT` or `unix:PATH`
+    #[arg(
+        long,
+        global = true,
+        value_name = "ADDRESS",
+        help_heading = "Running node"
+    )]
+    pub connect: Option<String>,
+    /// Take the token from this file [default: `token` in the data directory]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        help_heading = "Running node"
+    )]
+    pub token_file: Option<PathBuf>,
+}
+
+/// What is to be done.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make a new encrypted database, its signed head and a token
+    Init,
+    /// Run the node: the local API and MCP
+    Serve(Serve),
+    /// Store a memory
+    Store(StoreArgs),
+    /// Show a memory with its links
+    Get {
+        /// The memory's id
+        id: String,
+    },
+    /// List memories, newest first
+    List(FilterArgs),
+    /// Search titles, contents and tags
+    Search {
+        /// Words that must all be there, "phrases" and prefix*
+        query: String,
+        /// Narrows the search down
+        #[command(flatten)]
+        filter: FilterArgs,
+    },
+    /// Recall what has to do with a context
+    Recall {
+        /// Prose, or `-` for stdin
+        context: String,
+        /// Exactly this namespace
+        #[arg(long)]
+        namespace: Option<String>,
+        /// At most this many
+        #[arg(long, default_value_t = 10)]
+        limit: u32,
+        /// Stop before this many tokens
+        #[arg(long)]
+        budget_tokens: Option<u32>,
+    },
+    /// Change a memory: what is not named stays
+    Update(UpdateArgs),
+    /// Delete a memory: its texts are erased, a signed tombstone stays
+    Delete {
+        /// The memory's id
+        id: String,
+        /// Only if this is its current version
+        #[arg(long, value_name = "VERSION")]
+        if_match: Option<String>,
+    },
+    /// Keep a memory for ever
+    Promote {
+        /// The memory's id
+        id: String,
+    },
+    /// Link two memories
+    Link(LinkArgs),
+    /// Take a link away
+    Unlink(LinkArgs),
+    /// Show the links of a memory
+    Links {
+        /// The memory's id
+        id: String,
+    },
+    /// Delete many: a namespace, a tier, or what a search finds
+    Forget {
+        /// Exactly this namespace
+        #[arg(long)]
+        namespace: Option<String>,
+        /// What a search with these words finds
+        #[arg(long)]
+        pattern: Option<String>,
+        /// Exactly this tier
+        #[arg(long)]
+        tier: Option<TierArg>,
+    },
+    /// Delete what has expired
+    Gc,
+    /// Show the store in numbers
+    Stats,
+    /// List the namespaces
+    Namespaces,
+    /// Write every memory to a file, sealed
+    Export(ExportArgs),
+    /// Take in the memories of an export
+    Import(ImportArgs),
+    /// Check, copy, restore and re-key the database
+    Db {
+        /// What is to be done with it.
+        #[command(subcommand)]
+        command: DbCommand,
+    },
+    /// Make a new token; the old one is worth nothing from then on
+    Token,
+    /// Say what is wrong and what to do about it
+    Doctor,
+    /// Speak MCP on stdin and stdout for a running node
+    Mcp,
+    /// Print the OpenAPI document
+    Openapi,
+    /// Print the completions of a shell
+    Completions {
+        /// Which shell
+        shell: ShellArg,
+    },
+    /// Write the man pages into a folder
+    Man {
+        /// The folder; it is made if it is not there
+        dir: PathBuf,
+    },
+}
+
+/// How long a memory is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum TierArg {
+    /// Six hours
+    Short,
+    /// Seven days
+    Mid,
+    /// For ever
+    Long,
+}
+
+impl TierArg {
+    /// The name on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Short => "short",
+            Self::Mid => "mid",
+            Self::Long => "long",
+        }
+    }
+}
+
+/// The shells that there are completions for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ShellArg {
+    /// GNU Bash
+    Bash,
+    /// Z shell
+    Zsh,
+    /// fish
+    Fish,
+}
+
+/// What a link is between.
+#[derive(Clone, Debug, Args)]
+pub struct LinkArgs {
+    /// The memory that the link starts at
+    pub source: String,
+    /// The memory that the link points to
+    pub target: String,
+    /// What the source is to the target
+    #[arg(long, default_value = "related_to", value_parser = ["related_to", "supersedes", "contradicts", "derived_from"])]
+    pub relation: String,
+}
+
+/// How the node runs.
+#[derive(Clone, Debug, Args)]
+pub struct Serve {
+    /// Listen here: `127.0.0.1:PORT`, `[::1]:PORT` or `unix:PATH`; may be given more than once
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9077")]
+    pub listen: Vec<String>,
+    /// Let pages of this origin talk to the node; may be given more than once
+    #[arg(long, value_name = "ORIGIN")]
+    pub allow_origin: Vec<String>,
+    /// Seconds that open requests are given when the node stops
+    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    pub drain_timeout_s: u64,
+}
+
+/// A new memory.
+#[derive(Clone, Debug, Args)]
+pub struct StoreArgs {
+    /// One line
+    #[arg(long)]
+    pub title: String,
+    /// The text itself, or `-` for stdin
+    #[arg(long)]
+    pub content: String,
+    /// Where it goes
+    #[arg(long)]
+    pub namespace: Option<String>,
+    /// How long it is kept
+    #[arg(long)]
+    pub tier: Option<TierArg>,
+    /// A tag; may be given more than once
+    #[arg(long = "tag", value_name = "TAG")]
+    pub tags: Vec<String>,
+    /// 1 to 10
+    #[arg(long)]
+    pub priority: Option<i64>,
+    /// 0 to 1
+    #[arg(long)]
+    pub confidence: Option<f64>,
+    /// Where it came from
+    #[arg(long, default_value = "cli")]
+    pub source: String,
+    /// Seconds until it ends
+    #[arg(long, value_name = "SECONDS")]
+    pub ttl_s: Option<i64>,
+    /// A JSON object
+    #[arg(long, value_name = "JSON")]
+    pub metadata: Option<String>,
+    /// Who stores it
+    #[arg(long)]
+    pub agent_id: Option<String>,
+    /// Do this once, however often it is repeated with the same key
+    #[arg(long, value_name = "KEY")]
+    pub idempotency_key: Option<String>,
+}
+
+/// A change.
+#[derive(Clone, Debug, Args)]
+pub struct UpdateArgs {
+    /// The memory's id
+    pub id: String,
+    /// One line
+    #[arg(long)]
+    pub title: Option<String>,
+    /// The text itself, or `-` for stdin
+    #[arg(long)]
+    pub content: Option<String>,
+    /// Where it goes
+    #[arg(long)]
+    pub namespace: Option<String>,
+    /// How long it is kept
+    #[arg(long)]
+    pub tier: Option<TierArg>,
+    /// A tag; all tags are replaced
+    #[arg(long = "tag", value_name = "TAG")]
+    pub tags: Option<Vec<String>>,
+    /// 1 to 10
+    #[arg(long)]
+    pub priority: Option<i64>,
+    /// 0 to 1
+    #[arg(long)]
+    pub confidence: Option<f64>,
+    /// A JSON object that replaces the metadata
+    #[arg(long, value_name = "JSON")]
+    pub metadata: Option<String>,
+    /// Only if this is its current version
+    #[arg(long, value_name = "VERSION")]
+    pub if_match: Option<String>,
+}
+
+/// Which memories are shown.
+#[derive(Clone, Debug, Args)]
+pub struct FilterArgs {
+    /// Exactly this namespace
+    #[arg(long)]
+    pub namespace: Option<String>,
+    /// Exactly this tier
+    #[arg(long)]
+    pub tier: Option<TierArg>,
+    /// A tag it carries; may be given more than once
+    #[arg(long = "tag", value_name = "TAG")]
+    pub tags: Vec<String>,
+    /// This priority or a higher one
+    #[arg(long)]
+    pub min_priority: Option<i64>,
+    /// Made at this moment (RFC 3339) or later
+    #[arg(long)]
+    pub since: Option<String>,
+    /// Made at this moment (RFC 3339) or earlier
+    #[arg(long)]
+    pub until: Option<String>,
+    /// Stored by this agent
+    #[arg(long)]
+    pub agent_id: Option<String>,
+    /// At most this many
+    #[arg(long, default_value_t = 20)]
+    pub limit: u32,
+    /// Go on where an earlier listing ended
+    #[arg(long)]
+    pub cursor: Option<String>,
+}
+
+/// How an export is written.
+#[derive(Clone, Debug, Args)]
+pub struct ExportArgs {
+    /// The file; it must not be there yet
+    pub file: PathBuf,
+    /// Seal it to this age recipient (`age1…`); may be given more than once
+    #[arg(long, value_name = "RECIPIENT", group = "seal")]
+    pub recipient: Vec<String>,
+    /// Seal it to the passphrase in this file
+    #[arg(long, value_name = "FILE", group = "seal")]
+    pub seal_passphrase_file: Option<PathBuf>,
+    /// Do not seal it: whoever reads the file reads every memory
+    #[arg(long, group = "seal")]
+    pub plaintext: bool,
+}
+
+/// How an export is read.
+#[derive(Clone, Debug, Args)]
+pub struct ImportArgs {
+    /// The file
+    pub file: PathBuf,
+    /// Open it with this age identity file
+    #[arg(long, value_name = "FILE", group = "open")]
+    pub identity_file: Option<PathBuf>,
+    /// Open it with the passphrase in this file
+    #[arg(long, value_name = "FILE", group = "open")]
+    pub seal_passphrase_file: Option<PathBuf>,
+}
+
+/// What is to be done with the database.
+#[derive(Clone, Debug, Subcommand)]
+pub enum DbCommand {
+    /// Check every page, every row, the index, the chain and every signature
+    Check,
+    /// Write a checked copy, encrypted with the same passphrase
+    Backup {
+        /// The file; it must not be there yet
+        file: PathBuf,
+    },
+    /// Put a backup in the place of the database; the old one is kept beside it
+    Restore {
+        /// The backup
+        file: PathBuf,
+    },
+    /// Encrypt the database anew, with another passphrase
+    Rekey {
+        /// Take the new passphrase from this file
+        #[arg(long, value_name = "FILE")]
+        new_passphrase_file: PathBuf,
+    },
+    /// Make an encrypted database of a plaintext SQLite database, which is left as it is
+    Encrypt {
+        /// The plaintext database
+        file: PathBuf,
+    },
+}

@@ -1,0 +1,38 @@
+//! One file for each group of commands; each turns words into requests and answers into text.
+
+pub mod init;
+pub mod memories;
+pub mod output;
+pub mod reach;
+pub mod serve;
+pub mod token;
+
+use std::process::ExitCode;
+
+use crate::cli::{Cli, Command};
+use crate::exit::{Failure, HOLDS};
+
+/// Runs one command line and gives the exit code.
+#[must_use]
+pub fn run(cli: Cli) -> ExitCode {
+    let json = cli.common.json;
+    if let Err(error) = crate::hardening::apply() {
+        return Failure::no_verdict("hardening", "secrets cannot be kept out of core dumps")
+            .because(error)
+            .report(json);
+    }
+    match dispatch(cli) {
+        Ok(()) => ExitCode::from(HOLDS),
+        Err(failure) => failure.report(json),
+    }
+}
+
+fn dispatch(cli: Cli) -> Result<(), Failure> {
+    let common = cli.common;
+    match cli.command {
+        Command::Init => init::run(&common),
+        Command::Token => token::run(&common),
+        Command::Serve(args) => serve::run(&common, &args),
+        command => memories::run(&common, command),
+    }
+}

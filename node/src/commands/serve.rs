@@ -1,0 +1,42 @@
+//! `serve`: the node in the foreground.
+
+use std::time::Duration;
+
+use super::reach;
+use crate::cli::{Common, Serve};
+use crate::config::Address;
+use crate::exit::Failure;
+use crate::serve::{self, ServeError, ServeOptions};
+
+/// Runs until it is told to stop.
+///
+/// # Errors
+/// When it cannot begin, or ends by itself.
+pub fn run(common: &Common, args: &Serve) -> Result<(), Failure> {
+    let listen = args
+        .listen
+        .iter()
+        .map(|text| text.parse::<Address>())
+        .collect::<Result<Vec<_>, _>>()?;
+    let data = reach::data_dir(common)?;
+    let store = reach::open_store(common)?;
+    let options = ServeOptions {
+        listen,
+        origins: args
+            .allow_origin
+            .iter()
+            .map(|origin| origin.to_ascii_lowercase())
+            .collect(),
+        drain: Duration::from_secs(args.drain_timeout_s),
+    };
+    let outcome = reach::runtime()?.block_on(serve::run(store.clone(), &data, options));
+    store.close();
+    outcome.map_err(|error| match error {
+        ServeError::NoToken => {
+            Failure::no_verdict("token_missing", error).hint("make one with `memory-node token`")
+        }
+        ServeError::Listen { .. } => Failure::no_verdict("listen", error)
+            .hint("another program may listen there: choose another `--listen`"),
+        other => Failure::no_verdict("serve", other),
+    })
+}

@@ -1,0 +1,33 @@
+//! The store: one encrypted database, one writer, a pool of readers.
+//!
+//! `rusqlite` appears nowhere outside this folder. A [`Store`] exists only over a database whose
+//! key fitted, whose schema is the newest and whose log agrees with its signed head.
+
+mod error;
+mod idempotency;
+mod key;
+mod lifecycle;
+mod links;
+mod log;
+mod memories;
+mod migrate;
+mod open;
+mod open_error;
+mod preflight;
+mod reader;
+mod search;
+mod settings;
+mod stats;
+mod writer;
+
+pub use error::StoreError;
+pub use idempotency::IdempotencyKey;
+pub use key::{DatabaseKey, DerivationFailed, EmptyPassphrase, PAGE_BYTES, Passphrase, SALT_BYTES};
+pub use lifecycle::{OpenOptions, Store, create};
+pub use memories::{Filter, Page, Placed, Stored};
+pub use migrate::newest as newest_schema;
+pub use open_error::OpenError;
+pub use reader::ReadContext;
+pub use search::{BROAD, Found, FtsQuery, Match, Ranking};
+pub use stats::{CountOf, Stats};
+pub use writer::{WriteContext, WriterHealth};
