@@ -18,6 +18,8 @@ use crate::check::{Evidence, Outcome};
 use crate::git::Repository;
 use crate::load::bundle::{INPUTS, PROVENANCE, binary_path};
 use crate::load::policy::Role;
+use crate::plan::ReleasePlan;
+use crate::rebuild::binary::breaches;
 use crate::rebuild::pins::Pins;
 use crate::trust::keyring::Fingerprint;
 use crate::trust::openpgp::verify_detached;
@@ -131,7 +133,7 @@ fn judge(
     }
     let inputs = inputs(case, provenance, evidence);
     if let Ok((repository, tag)) = case.verified_source() {
-        against_tag(provenance, repository, tag, inputs, evidence);
+        against_tag(case, provenance, (repository, tag), inputs, evidence);
     }
     evidence.fact("built by", provenance.builder.id());
     evidence.fact("engine", &provenance.engine);
@@ -234,9 +236,9 @@ fn inputs<'a>(
 }
 
 fn against_tag(
+    case: &Case<'_>,
     provenance: &Provenance,
-    repository: &Repository,
-    tag: &VerifiedTag,
+    (repository, tag): (&Repository, &VerifiedTag),
     inputs: Option<&[u8]>,
     evidence: &mut Evidence,
 ) {
@@ -278,6 +280,7 @@ fn against_tag(
         provenance.packages.join(" "),
         plan.packages().join(" "),
     );
+    shipped(case, &plan, evidence);
     match repository.read_file(tag.commit(), &plan.build().inputs) {
         Ok(at_tag) if inputs.is_some() && at_tag.as_deref() != inputs => {
             evidence.problem(format!(
@@ -287,5 +290,41 @@ fn against_tag(
         }
         Ok(_) => {}
         Err(error) => evidence.problem(error),
+    }
+}
+
+/// The binaries are those of the plan, and need no more of the system than it allows.
+fn shipped(case: &Case<'_>, plan: &ReleasePlan, evidence: &mut Evidence) {
+    let planned: BTreeSet<&str> = plan
+        .binaries()
+        .iter()
+        .map(|binary| binary.name.as_str())
+        .collect();
+    let bundle = case.bundle();
+    for name in planned
+        .iter()
+        .filter(|name| bundle.file(&binary_path(name)).is_none())
+    {
+        evidence.problem(format!(
+            "the plan at the tag releases `{name}`, which is not in the bundle"
+        ));
+    }
+    for (name, file) in bundle.binaries() {
+        if !planned.contains(name) {
+            evidence.problem(format!(
+                "`bin/{name}` is not among the binaries of the plan at the tag"
+            ));
+        }
+        match file
+            .bytes
+            .as_deref()
+            .map(|bytes| breaches(bytes, plan.limits()))
+        {
+            Some(Ok(breaches)) => breaches
+                .iter()
+                .for_each(|breach| evidence.problem(format!("`bin/{name}`: {breach}"))),
+            Some(Err(error)) => evidence.problem(format!("`bin/{name}`: {error}")),
+            None => {}
+        }
     }
 }

@@ -6,6 +6,7 @@
 use crate::case::{Case, RebuildOptions};
 use crate::check::{Evidence, Outcome};
 use crate::git::Repository;
+use crate::load::bundle::LoadedBundle;
 use crate::rebuild::{self, BuildOutput, BuildRequest, RebuildError};
 use crate::trust::tag::VerifiedTag;
 
@@ -23,7 +24,7 @@ pub(crate) fn run(case: &Case<'_>) -> Outcome {
         Err(error) => return evidence.undecided(format!("no scratch folder can be made: {error}")),
     };
     match build(repository, tag, options, scratch.path()) {
-        Ok(output) => compare(case, &output),
+        Ok(output) => compare(case.bundle(), &output),
         Err(Stopped::Source(why)) => evidence.failed(why),
         Err(Stopped::Scratch(why)) => evidence.undecided(why),
         Err(Stopped::Build(error)) => stopped(&error),
@@ -88,7 +89,7 @@ fn stopped(error: &RebuildError) -> Outcome {
     evidence.undecided(chain)
 }
 
-fn compare(case: &Case<'_>, output: &BuildOutput) -> Outcome {
+fn compare(bundle: &LoadedBundle, output: &BuildOutput) -> Outcome {
     let mut evidence = Evidence::default();
     evidence.fact("engine", output.engine.name());
     if output.dependencies_reused {
@@ -98,7 +99,7 @@ fn compare(case: &Case<'_>, output: &BuildOutput) -> Outcome {
         );
     }
     evidence.fact("time", format!("{:.0} s", output.duration.as_secs_f64()));
-    for (name, file) in case.bundle().binaries() {
+    for (name, file) in bundle.binaries() {
         let Some(built) = output.binaries.get(name) else {
             evidence.problem(format!("the source does not build `bin/{name}`"));
             continue;
@@ -121,15 +122,112 @@ fn compare(case: &Case<'_>, output: &BuildOutput) -> Outcome {
             file.digest, built.digest
         ));
     }
-    for name in output.binaries.keys().filter(|name| {
-        !case
-            .bundle()
-            .binaries()
-            .any(|(shipped, _)| shipped == *name)
-    }) {
+    for name in output
+        .binaries
+        .keys()
+        .filter(|name| !bundle.binaries().any(|(shipped, _)| shipped == *name))
+    {
         evidence.problem(format!(
             "the source builds `{name}`, which is not in the bundle"
         ));
     }
     evidence.judged()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::path::Path;
+    use std::time::Duration;
+
+    use ::sbom::digest::Sha256Digest;
+
+    use super::*;
+    use crate::rebuild::inputs::Trees;
+    use crate::rebuild::pins::{CargoAuditable, Crates, DebianRoot, Pins, RustToolchain};
+    use crate::rebuild::{BuiltBinary, Engine};
+
+    /// A build that gave these bytes as the binary `name`.
+    fn built(folder: &Path, name: &str, bytes: &[u8]) -> BuildOutput {
+        let path = folder.join("rebuilt");
+        std::fs::write(&path, bytes).unwrap();
+        let digest = Sha256Digest::of(bytes);
+        let tree = || folder.to_owned();
+        BuildOutput {
+            engine: Engine::Namespaces,
+            binaries: BTreeMap::from([(name.to_owned(), BuiltBinary { path, digest })]),
+            trees: Trees {
+                root: tree(),
+                rust: tree(),
+                auditable: tree(),
+                crates: tree(),
+            },
+            pins: Pins {
+                version: 1,
+                root: DebianRoot {
+                    nar_sha256: digest,
+                    suite: String::new(),
+                    snapshot: String::new(),
+                    packages: Vec::new(),
+                },
+                rust: RustToolchain {
+                    nar_sha256: digest,
+                    version: String::new(),
+                    host: String::new(),
+                    components: Vec::new(),
+                },
+                cargo_auditable: CargoAuditable {
+                    nar_sha256: digest,
+                    version: String::new(),
+                    sha256: digest,
+                },
+                crates: Crates {
+                    nar_sha256: digest,
+                    cargo_lock_sha256: digest,
+                },
+            },
+            dependencies_reused: false,
+            duration: Duration::from_secs(1),
+        }
+    }
+
+    /// What the check says when `shipped` is in the bundle and the build gave `rebuilt`.
+    fn judged(shipped: &[u8], name: &str, rebuilt: &[u8]) -> Outcome {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("bundle");
+        std::fs::create_dir_all(root.join("bin")).unwrap();
+        std::fs::write(root.join("bin/tool"), shipped).unwrap();
+        let bundle = LoadedBundle::read(&root).unwrap();
+        compare(&bundle, &built(folder.path(), name, rebuilt))
+    }
+
+    #[test]
+    fn same_bytes_pass_and_one_changed_byte_fails_with_the_name_of_its_section() {
+        // This test program itself is an executable with sections.
+        let shipped = std::fs::read(std::env::current_exe().unwrap()).unwrap();
+        assert!(matches!(
+            judged(&shipped, "tool", &shipped),
+            Outcome::Pass { .. }
+        ));
+        let place = shipped.len() / 3;
+        let mut other = shipped.clone();
+        other[place] ^= 1;
+        let Outcome::Fail { reason, .. } = judged(&other, "tool", &shipped) else {
+            panic!("a changed byte passed");
+        };
+        assert!(
+            reason.contains("`bin/tool` differs") && reason.contains("1 bytes differ"),
+            "{reason}"
+        );
+    }
+
+    #[test]
+    fn binary_that_the_source_does_not_build_fails() {
+        let outcome = judged(b"x", "other", b"x");
+        let said = outcome.evidence().problems.join("\n");
+        assert!(
+            said.contains("does not build `bin/tool`") && said.contains("builds `other`"),
+            "{said}"
+        );
+    }
 }

@@ -8,8 +8,8 @@ use verify::check::{CheckId, Outcome};
 use verify::load::bundle::{INPUTS, PROVENANCE, SOURCE};
 use verify::verdict::Verdict;
 
-use crate::fixture::Release;
 use crate::fixture::release::{outcome, said};
+use crate::fixture::{Release, run};
 
 fn fails_with(change: impl FnOnce(&mut Provenance)) -> String {
     let release = Release::good();
@@ -96,6 +96,27 @@ fn inputs_that_are_not_those_at_the_tag_fail() {
     release.write(INPUTS, text.as_bytes());
     release.seal();
     assert!(fails(&release).contains("is not the file `pins/inputs.json` at the tag"));
+}
+
+#[test]
+fn binary_that_needs_more_than_the_plan_allows_or_is_not_planned_fail() {
+    let release = Release::good();
+    let hungry = release.repo.path().join("hungry");
+    let mut gcc = std::process::Command::new("gcc");
+    run(gcc
+        .args(["-x", "c", "-", "-Wl,--no-as-needed", "-lm", "-o"])
+        .arg(&hungry)
+        .arg("-shared"));
+    release.write("bin/tool", &std::fs::read(&hungry).unwrap());
+    release.write("bin/more", b"x");
+    release.write_provenance(&release.provenance());
+    release.seal();
+    let said = fails(&release);
+    assert!(
+        said.contains("`bin/more` is not among the binaries of the plan"),
+        "{said}"
+    );
+    assert!(said.contains("libm.so.6"), "{said}");
 }
 
 #[test]
