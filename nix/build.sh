@@ -105,6 +105,8 @@ binaries)
     vendored /crates
     copy_tree /deps target /build
     chmod -R u+w /build/target
+    # Unpacking gave the folders new times; cargo would take what lies in them for changed.
+    find /build/target -exec touch -h -d @1 {} +
     build_packages
     mkdir -p /out/bin
     for binary in $PLAN_BINARIES; do
