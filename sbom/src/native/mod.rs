@@ -44,6 +44,24 @@ impl NativeComponent {
     }
 }
 
+/// What is known of a C library whatever its version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Library {
+    /// Licence as an SPDX expression.
+    pub licence: &'static str,
+    /// Home page of its authors.
+    pub website: &'static str,
+}
+
+/// What is known of the C library of this name; `None` for one that is not in the table.
+#[must_use]
+pub fn library(name: &str) -> Option<Library> {
+    table::named(name).map(|entry| Library {
+        licence: entry.licence,
+        website: entry.website,
+    })
+}
+
 /// A crate that is known to bring C code along, whose version could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, thiserror::Error)]
 #[error(

@@ -28,6 +28,11 @@ pub(super) fn entries(crate_name: &str) -> impl Iterator<Item = &'static Entry> 
         .filter(move |entry| entry.crate_name == crate_name)
 }
 
+/// The first entry for the library of this name.
+pub(super) fn named(name: &str) -> Option<&'static Entry> {
+    TABLE.iter().find(|entry| entry.name == name)
+}
+
 const SQLITE_WEBSITE: &str = "https://sqlite.org/";
 
 const TABLE: &[Entry] = &[

@@ -7,15 +7,33 @@ use cargo_lock::package::SourceKind;
 
 use crate::digest::Sha256Digest;
 use crate::model::package::{Package, PackageId, Source};
+use crate::source::dep_v0::DepGraph;
 
 /// The packages of one `Cargo.lock`, in its own order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LockGraph {
     packages: Vec<Package>,
+    from_binary: bool,
 }
 
 impl LockGraph {
-    /// All packages; `kind` is `None` and `root` false, since a lock file does not say.
+    /// Stands in for a lock file that nobody has: the packages of a binary, without checksums. An SBOM
+    /// written from it says less.
+    #[must_use]
+    pub fn from_binary(graph: &DepGraph) -> Self {
+        Self {
+            packages: graph.packages().to_vec(),
+            from_binary: true,
+        }
+    }
+
+    /// Whether it only stands in for a lock file.
+    #[must_use]
+    pub fn is_from_binary(&self) -> bool {
+        self.from_binary
+    }
+
+    /// All packages; in a real lock file `kind` is `None` and `root` false, since it does not say.
     #[must_use]
     pub fn packages(&self) -> &[Package] {
         &self.packages
@@ -111,7 +129,10 @@ pub fn parse(text: &str) -> Result<LockGraph, LockError> {
             dependencies,
         });
     }
-    Ok(LockGraph { packages })
+    Ok(LockGraph {
+        packages,
+        from_binary: false,
+    })
 }
 
 fn id_of(name: &cargo_lock::Name, version: &cargo_lock::Version) -> PackageId {

@@ -30,7 +30,7 @@ use super::request::{SbomRequest, WriteError};
 use crate::digest::Sha256Digest;
 use crate::model::manifest::Manifest;
 use crate::model::package::{Kind, Package, Source};
-use crate::native::NativeComponent;
+use crate::native::{FoundInBinary, NativeComponent, library};
 use crate::source::pinned_inputs::{DigestOf, PinnedInput};
 
 /// What CycloneDX 1.6 adds to one component.
@@ -73,6 +73,19 @@ pub(super) fn build(request: &SbomRequest<'_>) -> Result<Built, WriteError> {
             dependency_ref: native.purl(),
             dependencies: Vec::new(),
         });
+        components.push(component);
+    }
+    for witness in only_in_binary(request) {
+        let (component, extra, reference) = witnessed_component(witness);
+        dependencies.push(Dependency {
+            dependency_ref: reference.clone(),
+            dependencies: Vec::new(),
+        });
+        native_of
+            .entry(&request.graph.root().id)
+            .or_default()
+            .push(reference.clone());
+        extras.insert(reference, extra);
         components.push(component);
     }
     let std = request
@@ -329,9 +342,15 @@ fn crate_hashes(
     request: &SbomRequest<'_>,
     package: &Package,
 ) -> Result<(Option<Hashes>, bool), WriteError> {
-    let expected = package.checksum.ok_or_else(|| WriteError::NoChecksum {
-        package: package.id.clone(),
-    })?;
+    let expected = match package.checksum {
+        Some(checksum) => checksum,
+        None if request.lock.is_from_binary() => return Ok((None, false)),
+        None => {
+            return Err(WriteError::NoChecksum {
+                package: package.id.clone(),
+            });
+        }
+    };
     let packed = (request.files)(&format!("{}-{}.crate", package.name(), package.version()));
     let Some(bytes) = packed else {
         return Ok((hashes(Some(expected), None), false));
@@ -439,6 +458,62 @@ fn std_component(version: &str) -> (Component, Extra, String) {
             "field": "version",
             "confidence": 1,
             "methods": [{ "technique": "binary-analysis", "confidence": 1, "value": "rustc version string" }],
+        }])),
+    };
+    (component, extra, reference)
+}
+
+/// Libraries that the binary names and no crate's sources told: one witness a library.
+fn only_in_binary<'a>(request: &SbomRequest<'a>) -> Vec<&'a FoundInBinary> {
+    let mut named = BTreeSet::new();
+    request
+        .artifact
+        .witnesses
+        .iter()
+        .filter(|witness| witness.name != STD)
+        .filter(|witness| {
+            request
+                .native
+                .components
+                .iter()
+                .all(|c| c.name != witness.name)
+        })
+        .filter(|witness| named.insert((&witness.name, &witness.version)))
+        .collect()
+}
+
+fn witnessed_component(witness: &FoundInBinary) -> (Component, Extra, String) {
+    let version = witness.version.as_deref();
+    let at = version
+        .map(|version| format!("@{version}"))
+        .unwrap_or_default();
+    let reference = format!("pkg:generic/{}{at}", witness.name);
+    let mut component = Component::new(
+        Classification::Library,
+        &witness.name,
+        version.unwrap_or_default(),
+        Some(reference.clone()),
+    );
+    if version.is_none() {
+        component.version = None;
+    }
+    component.scope = Some(Scope::Required);
+    component.purl = reference.parse::<Purl>().ok();
+    let known = library(&witness.name);
+    let licence = known.map(|library| library.licence);
+    component.licenses = licence.map(|text| Licenses(vec![LicenseChoice::expression(text)]));
+    component.properties = Some(Properties(properties(&Form::Sources, licence)));
+    let field = if version.is_some() { "version" } else { "name" };
+    let extra = Extra {
+        manufacturer: known.map(|library| {
+            json!({ "name": format!("The authors of {}", witness.name), "url": [library.website] })
+        }),
+        declared: licence.map(str::to_owned),
+        references: Vec::new(),
+        identity: Some(json!([{
+            "field": field,
+            "confidence": 1,
+            "methods": [{ "technique": "binary-analysis", "confidence": 1, "value": witness.text }],
         }])),
     };
     (component, extra, reference)

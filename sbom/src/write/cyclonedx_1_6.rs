@@ -8,7 +8,8 @@ use super::cyclonedx_1_5::{self, Built, Extra};
 use super::request::{SbomRequest, SourceRepository, WriteError};
 use crate::model::json as strict;
 use crate::model::manifest::Manifest;
-use crate::{read, reconcile};
+use crate::read;
+use crate::reconcile::{self, Difference};
 
 /// Writes the SBOM of one binary as CycloneDX 1.6 JSON.
 ///
@@ -16,9 +17,12 @@ use crate::{read, reconcile};
 /// When the request contradicts itself: a package that the lock file does not have, a C library in
 /// another version than the binary names, a packed crate with another checksum.
 pub fn cyclonedx_1_6(request: &SbomRequest<'_>) -> Result<Vec<u8>, WriteError> {
-    let supplier = creator::of_party(&request.supplier).ok_or_else(|| WriteError::NoContact {
-        name: request.supplier.name.to_owned(),
-    })?;
+    let supplier = creator::of_party(&request.supplier);
+    if supplier.is_none() && !request.supplier.is_unknown() {
+        return Err(WriteError::NoContact {
+            name: request.supplier.name.to_owned(),
+        });
+    }
     let repository = match request.source.url {
         Some(url) => Some(url.to_owned()),
         None => Manifest::of(request.graph.root(), request.files).and_then(|own| own.repository),
@@ -35,8 +39,10 @@ pub fn cyclonedx_1_6(request: &SbomRequest<'_>) -> Result<Vec<u8>, WriteError> {
     let mut document: Value = serde_json::from_slice(&json).expect("the models write JSON");
     document["$schema"] = json!("http://cyclonedx.org/schema/bom-1.6.schema.json");
     document["specVersion"] = json!("1.6");
-    document["metadata"]["manufacturer"] = supplier.clone();
-    document["metadata"]["supplier"] = supplier;
+    if let Some(supplier) = supplier {
+        document["metadata"]["manufacturer"] = supplier.clone();
+        document["metadata"]["supplier"] = supplier;
+    }
     if let Some(subject) = document.pointer_mut("/metadata/component") {
         add(subject, &mut extras);
     }
@@ -98,7 +104,12 @@ fn check(request: &SbomRequest<'_>, bytes: &[u8]) -> Result<(), WriteError> {
     })?;
     let outcome = reconcile::reconcile(request.graph, Some(&read), Some(request.lock));
     let more = reconcile::reconcile_artifact(request.artifact, &request.native.components, &read);
-    match outcome.differences.iter().chain(&more).next() {
+    let mut all = outcome.differences.iter().chain(&more);
+    // Where there is no lock file there are no checksums, and that is known.
+    let known = |d: &Difference| {
+        request.lock.is_from_binary() && matches!(d, Difference::HashMissing { .. })
+    };
+    match all.find(|difference| !known(difference)) {
         Some(first) => Err(WriteError::ReadBack {
             first: first.to_string(),
         }),

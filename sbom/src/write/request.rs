@@ -16,7 +16,8 @@ pub struct SbomRequest<'a> {
     pub artifact: &'a Artifact,
     /// Its `.dep-v0` data.
     pub graph: &'a DepGraph,
-    /// The `Cargo.lock` it was built with, for the checksums.
+    /// The `Cargo.lock` it was built with, for the checksums; [`LockGraph::from_binary`] where there is
+    /// none, which leaves them out.
     pub lock: &'a LockGraph,
     /// Gives a file by its path: of the vendored crates as `<crate>-<version>/…` or `<crate>/…`, of
     /// workspace members as `<crate>/Cargo.toml`, the workspace's own as `Cargo.toml`, and, where the
@@ -32,7 +33,7 @@ pub struct SbomRequest<'a> {
     pub source: SourceRepository<'a>,
     /// Time of the commit, in seconds since 1970; the document bears it as its own.
     pub commit_time_s: i64,
-    /// Who makes the product and the SBOM.
+    /// Who makes the product and the SBOM; [`Party::UNKNOWN`] where nobody says.
     pub supplier: Party<'a>,
     /// The program that writes the SBOM.
     pub tool: Tool<'a>,
@@ -89,6 +90,21 @@ pub struct Party<'a> {
     pub email: Option<&'a str>,
     /// Address on the web.
     pub url: Option<&'a str>,
+}
+
+impl Party<'_> {
+    /// Nobody says who it is. An SBOM without a creator does not meet BSI TR-03183-2.
+    pub const UNKNOWN: Self = Self {
+        name: "",
+        email: None,
+        url: None,
+    };
+
+    /// Whether nobody says who it is.
+    #[must_use]
+    pub fn is_unknown(&self) -> bool {
+        self.name.is_empty() && self.email.is_none() && self.url.is_none()
+    }
 }
 
 /// A program.

@@ -1,8 +1,12 @@
 //! What an SBOM says about a binary, and when it is not written.
 
+use sbom::native::NativeInventory;
 use sbom::read::{self, Scope};
-use sbom::reconcile::{reconcile, reconcile_native};
-use sbom::write::WriteError;
+use sbom::reconcile::{Difference, reconcile, reconcile_artifact, reconcile_native};
+use sbom::source::cargo_lock::LockGraph;
+use sbom::write::{
+    Artifact, Party, SbomRequest, SourceRepository, Tool, WriteError, cyclonedx_1_6,
+};
 use serde_json::Value;
 
 use crate::support::Product;
@@ -172,14 +176,62 @@ fn a_carrier_whose_version_cannot_be_read_makes_the_composition_incomplete() {
 }
 
 #[test]
-fn c_code_that_only_the_binary_names_is_not_passed_over() {
+fn c_code_that_only_the_binary_names_is_listed_with_the_binary_as_evidence() {
     let mut product = Product::new();
     product.files.remove("openssl-src/openssl/VERSION.dat");
-    let error = product.sbom().unwrap_err();
+    product
+        .strings
+        .extend(format!("\x002026-06-05 13:48:00 {}\0", "0123456789abcdef".repeat(4)).bytes());
+    let document: Value = serde_json::from_slice(&product.sbom().unwrap()).unwrap();
+    let method = |name: &str| &component(&document, name)["evidence"]["identity"][0]["methods"][0];
+    assert_eq!(component(&document, "openssl")["version"], "3.6.3");
+    assert_eq!(method("openssl")["technique"], "binary-analysis");
+    // Its string is a date and a hash, which is no version.
+    assert!(component(&document, "sqlite").get("version").is_none());
+    assert_eq!(document["compositions"][0]["aggregate"], "incomplete");
+    crate::official_schema::meets_1_6(&document);
+}
+
+#[test]
+fn a_binary_alone_gives_an_sbom_that_agrees_with_it_and_claims_no_checksums() {
+    let product = Product::new();
+    let graph = product.graph();
+    let artifact = Artifact::new("app-bin", &product.binary());
+    let bytes = cyclonedx_1_6(&SbomRequest {
+        artifact: &artifact,
+        graph: &graph,
+        lock: &LockGraph::from_binary(&graph),
+        files: &|_| None,
+        native: &NativeInventory::default(),
+        inputs: &[],
+        source: SourceRepository {
+            url: None,
+            commit: "",
+        },
+        commit_time_s: 0,
+        supplier: Party::UNKNOWN,
+        tool: Tool {
+            name: "sbom",
+            version: "0.1.0",
+        },
+        distribution_url: None,
+        security_txt: None,
+    })
+    .unwrap();
+    let document: Value = serde_json::from_slice(&bytes).unwrap();
+    crate::official_schema::meets_1_6(&document);
+    assert!(component(&document, "leaf").get("hashes").is_none());
+    assert!(document["metadata"].get("manufacturer").is_none());
+    let sbom = read::parse(&bytes).unwrap();
+    assert_eq!(reconcile_artifact(&artifact, &[], &sbom), []);
+    let missing = reconcile(&graph, Some(&sbom), Some(&product.lock())).differences;
     assert!(
-        matches!(&error, WriteError::ReadBack { first } if first.contains("openssl")),
-        "{error}"
+        missing
+            .iter()
+            .all(|d| matches!(d, Difference::HashMissing { .. })),
+        "{missing:?}"
     );
+    assert_eq!(missing.len(), 3);
 }
 
 #[test]
