@@ -28,8 +28,10 @@ use crate::{
 const SUITE: &str = "bookworm/main";
 
 /// What the root is made of: compiler, linker, C library, perl and make for C code that is built
-/// by crates, a static busybox, and the libraries that these need.
-const ROOT_PACKAGES: [&str; 40] = [
+/// by crates, a static busybox, and the libraries that these need. `bash` is for `nix develop`,
+/// which runs nothing else; the recipe's shell is busybox.
+const ROOT_PACKAGES: [&str; 42] = [
+    "bash",
     "binutils",
     "binutils-common",
     "binutils-x86-64-linux-gnu",
@@ -63,6 +65,7 @@ const ROOT_PACKAGES: [&str; 40] = [
     "libperl5.36",
     "libquadmath0",
     "libstdc++6",
+    "libtinfo6",
     "libzstd1",
     "linux-libc-dev",
     "make",
