@@ -144,7 +144,7 @@ pub(crate) const FOR_MEASURED_BUILDS: Wanted = Wanted(&[Use::Engineer, Use::Nix]
 
 /// What a task of the feature `engineer` wants.
 #[cfg_attr(
-    feature = "engineer",
+    all(feature = "engineer", not(test)),
     expect(dead_code, reason = "called before the feature is on")
 )]
 pub(crate) fn for_task(task: &Task) -> Wanted {

@@ -106,6 +106,15 @@ pub(crate) struct ReleaseArgs {
     /// Checkout of the RustSec advisory database
     #[arg(long, value_name = "DIR", env = "HALLMARK_ADVISORY_DB")]
     pub(crate) advisory_db: Option<PathBuf>,
+    /// The demo's way on where no database is to be had: the bundle says that nobody looked
+    #[arg(long, hide = true)]
+    pub(crate) demo_without_advisory_db: bool,
+    /// A third build under another home, umask, time zone, locale, host name and core count
+    #[arg(long)]
+    pub(crate) vary: bool,
+    /// Build on these machines instead of this one, as `--builders` of Nix takes them
+    #[arg(long, value_name = "MACHINES")]
+    pub(crate) builders: Option<String>,
     /// Where to put the finished and verified bundle; without it nothing is published
     #[arg(long, value_name = "DIR")]
     pub(crate) publish: Option<PathBuf>,

@@ -47,7 +47,10 @@ pub(crate) fn run(args: &DemoArgs) -> anyhow::Result<ExitCode> {
 
     talk::say("==> 3. the auditor: verify release BUNDLE --keyring KEYS --rebuild");
     let code = verify(&work, &bundle, &clone, args.engine, &database)?;
-    talk::say(&format!("the demo took {:.0} s", started.elapsed().as_secs_f64()));
+    talk::say(&format!(
+        "the demo took {:.0} s",
+        started.elapsed().as_secs_f64()
+    ));
     talk::say(&format!("the bundle stands in `{}`", bundle.display()));
     Ok(code)
 }
@@ -61,9 +64,13 @@ fn repository() -> anyhow::Result<PathBuf> {
 
 /// A fresh clone of the last commit.
 fn clone(repository: &Path, work: &Path) -> anyhow::Result<PathBuf> {
-    let changed = git(repository).args(["status", "--porcelain"]).read_line()?;
+    let changed = git(repository)
+        .args(["status", "--porcelain"])
+        .read_line()?;
     if !changed.is_empty() {
-        talk::say("    this checkout has changes that are not committed; the demo releases the last commit");
+        talk::say(
+            "    this checkout has changes that are not committed; the demo releases the last commit",
+        );
     }
     let clone = work.join("clone");
     if clone.exists() {
@@ -103,8 +110,25 @@ fn prepare(clone: &Path, key: &ThrowAwayKey, tag: &str) -> anyhow::Result<()> {
         git(clone).args(["config", name, value]).read()?;
     }
     git(clone).args(["add", "--all"]).read()?;
-    git(clone).args(["commit", "--quiet", "--message", "A throw-away key for the demo"]).read()?;
-    if git(clone).args(["rev-parse", "--verify", "--quiet", &format!("refs/tags/{tag}")]).outcome()?.0.success() {
+    git(clone)
+        .args([
+            "commit",
+            "--quiet",
+            "--message",
+            "A throw-away key for the demo",
+        ])
+        .read()?;
+    if git(clone)
+        .args([
+            "rev-parse",
+            "--verify",
+            "--quiet",
+            &format!("refs/tags/{tag}"),
+        ])
+        .outcome()?
+        .0
+        .success()
+    {
         git(clone).args(["tag", "--delete", tag]).read()?;
     }
     git(clone)
@@ -116,8 +140,11 @@ fn prepare(clone: &Path, key: &ThrowAwayKey, tag: &str) -> anyhow::Result<()> {
 /// The text of release.toml with the demo's age in it; the rest stays as it is.
 fn with_max_age(text: &str) -> anyhow::Result<String> {
     let key = "advisory_max_age_days";
-    let mut lines: Vec<String> =
-        text.lines().filter(|line| !line.trim_start().starts_with(key)).map(str::to_owned).collect();
+    let mut lines: Vec<String> = text
+        .lines()
+        .filter(|line| !line.trim_start().starts_with(key))
+        .map(str::to_owned)
+        .collect();
     let gate = lines.iter().position(|line| line.trim() == "[gate]");
     let gate = gate.context("release.toml has no line `[gate]`")?;
     lines.insert(gate + 1, format!("{key} = {MAX_AGE_DAYS}"));
@@ -134,7 +161,14 @@ fn release(
 ) -> anyhow::Result<PathBuf> {
     let own = std::env::current_exe().context("finding this program")?;
     let mut release = shell::program(own)
-        .args(["release", tag, "--sign-with", key.fingerprint(), "--engine", name(engine)])
+        .args([
+            "release",
+            tag,
+            "--sign-with",
+            key.fingerprint(),
+            "--engine",
+            name(engine),
+        ])
         .folder(clone)
         .env("GNUPGHOME", key.home());
     release = match database {
@@ -208,7 +242,10 @@ mod tests {
     fn the_demo_changes_the_age_and_nothing_else() {
         let text = "a = 1\n[gate]\nkeyring = \"k\"\nadvisory_max_age_days = 7\n";
         let changed = with_max_age(text).expect("it has a gate");
-        assert_eq!(changed, "a = 1\n[gate]\nadvisory_max_age_days = 400\nkeyring = \"k\"\n");
+        assert_eq!(
+            changed,
+            "a = 1\n[gate]\nadvisory_max_age_days = 400\nkeyring = \"k\"\n"
+        );
         assert!(with_max_age("a = 1\n").is_err());
     }
 }

@@ -40,7 +40,9 @@ pub(super) fn find(
         talk::say("    advisory database: no network; the copy beside the repository");
         return Ok(Database::At(beside.canonicalize()?));
     }
-    talk::say("    advisory database: NONE. The demo goes on without that check; a release would not.");
+    talk::say(
+        "    advisory database: NONE. The demo goes on without that check; a release would not.",
+    );
     Ok(Database::Nowhere)
 }
 

@@ -20,12 +20,25 @@ impl ThrowAwayKey {
     /// Makes the key with the machine's own gpg.
     pub(super) fn make() -> anyhow::Result<Self> {
         // Under /tmp: a socket's path must stay below 108 bytes.
-        let home = tempfile::Builder::new().prefix("demo-key-").tempdir_in("/tmp");
+        let home = tempfile::Builder::new()
+            .prefix("demo-key-")
+            .tempdir_in("/tmp");
         let home = home.context("making a folder for the throw-away key")?;
         fs::set_permissions(home.path(), fs::Permissions::from_mode(0o700))?;
-        let mut key = Self { home, fingerprint: String::new() };
+        let mut key = Self {
+            home,
+            fingerprint: String::new(),
+        };
         let name = format!("Demo, a throw-away key <{EMAIL}>");
-        key.gpg(&["--passphrase", "", "--quick-generate-key", &name, "ed25519", "sign", "1d"])?;
+        key.gpg(&[
+            "--passphrase",
+            "",
+            "--quick-generate-key",
+            &name,
+            "ed25519",
+            "sign",
+            "1d",
+        ])?;
         let list = key.gpg(&["--list-secret-keys", "--with-colons"])?;
         let list = String::from_utf8_lossy(&list).into_owned();
         let line = list.lines().find(|line| line.starts_with("fpr:"));
@@ -68,7 +81,9 @@ impl Drop for ThrowAwayKey {
             .args(["--kill", "all"])
             .read();
         if let Err(error) = stopped {
-            talk::say(&format!("    the throw-away key's agent was not stopped: {error:#}"));
+            talk::say(&format!(
+                "    the throw-away key's agent was not stopped: {error:#}"
+            ));
         }
     }
 }

@@ -4,11 +4,11 @@
 //! A database that is missing, damaged, too small or too old is no answer. The whole Cargo.lock is
 //! asked about, which is more than what is linked in.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::SystemTime;
 
 use anyhow::Context as _;
-use sbom::advisories::{FindingKind, Ignore, Judged, Report, Rules, Target, vex};
+use sbom::advisories::{DatabaseFacts, FindingKind, Ignore, Judged, Report, Rules, Target, vex};
 use sbom::source::cargo_lock;
 use time::{Date, OffsetDateTime};
 use verify::plan::IgnoreEntry;
@@ -16,8 +16,9 @@ use verify::plan::IgnoreEntry;
 use super::advisory_db;
 use super::checkout::CleanCheckout;
 use super::plan::Plan;
+use super::preflight::Origin;
 use super::problem::{self, Problem};
-use super::recheck::Terms;
+use super::recheck::{Terms, UsedDatabase};
 use crate::outcome::Refused;
 use crate::talk;
 
@@ -60,13 +61,14 @@ impl AdvisoryReport {
 pub(crate) fn gate(
     plan: &Plan,
     checkout: CleanCheckout,
-    named: Option<PathBuf>,
+    origin: Origin,
     now: SystemTime,
 ) -> anyhow::Result<AdvisoryReport> {
     let tag = checkout.tag().verified().name().clone();
-    let folder = match named {
-        Some(folder) => folder,
-        None => advisory_db::fetch(&plan.out(&tag).join("advisory-db"))?,
+    let folder = match origin {
+        Origin::At(folder) => folder,
+        Origin::Network => advisory_db::fetch(&plan.out(&tag).join("advisory-db"))?,
+        Origin::NowhereInTheDemo => return Ok(not_asked(plan, checkout, now)),
     };
     let database = advisory_db::read(&folder)?;
     let today = OffsetDateTime::from(now).date();
@@ -84,8 +86,7 @@ pub(crate) fn gate(
     let report = Report::new(
         &database.database,
         (database.commit.clone(), database.tree.clone()),
-        // The day is what counts, so that a second run on it gives the same bytes.
-        OffsetDateTime::from(now).replace_time(time::Time::MIDNIGHT),
+        the_day(now),
         [("Cargo.lock", lock.packages())],
         &rules,
     )?;
@@ -102,14 +103,55 @@ pub(crate) fn gate(
     ));
     let terms = Terms {
         tag,
-        advisory_db: folder,
-        newest_advisory_age_days: (today - report.database.newest).whole_days(),
+        database: Some(UsedDatabase {
+            newest_age_days: (today - report.database.newest).whole_days(),
+            folder,
+        }),
     };
     Ok(AdvisoryReport {
         checkout,
         report,
         terms,
     })
+}
+
+/// The report of a demo that has no database: it says that nobody looked, and no auditor's check
+/// takes it for an answer.
+fn not_asked(plan: &Plan, checkout: CleanCheckout, now: SystemTime) -> AdvisoryReport {
+    talk::say(
+        "    NO advisory database: whether known vulnerabilities are inside was NOT looked at",
+    );
+    let report = Report {
+        version: 1,
+        database: DatabaseFacts {
+            commit: None,
+            tree: None,
+            count: 0,
+            newest: OffsetDateTime::UNIX_EPOCH.date(),
+        },
+        checked_at: the_day(now),
+        target: Some(plan.release.target().triple().to_owned()),
+        subjects: Vec::new(),
+        findings: Vec::new(),
+        stops_at: vec![FindingKind::Vulnerability],
+        ignores: Vec::new(),
+        unused_ignores: Vec::new(),
+        not_covered: Vec::new(),
+    };
+    let terms = Terms {
+        tag: checkout.tag().verified().name().clone(),
+        database: None,
+    };
+    AdvisoryReport {
+        checkout,
+        report,
+        terms,
+    }
+}
+
+/// The day is what counts, so that a second run on it gives the same bytes.
+fn the_day(now: SystemTime) -> OffsetDateTime {
+    OffsetDateTime::from(now).replace_time(time::Time::MIDNIGHT)
 }
 
 /// Refuses a database that is too small or too old to say «nothing known».

@@ -8,13 +8,14 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use verify::rebuild::progress::Standard;
-use verify::rebuild::{self, BuildOutput, BuildRequest, Engine, RebuildError};
+use verify::rebuild::{self, BuildOutput, BuildRequest, Engine, RebuildError, Variation};
 use verify::rebuild::{binary, compare};
 
 use super::advisories::AdvisoryReport;
 use super::checkout;
 use super::plan::Plan;
 use super::preflight::Engines;
+use crate::cli::ReleaseArgs;
 use crate::outcome::{Refused, Undecided};
 use crate::talk;
 
@@ -43,10 +44,12 @@ impl Build {
     }
 }
 
+/// One of the builds that are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Which {
     First,
     Second,
+    Varied,
 }
 
 impl Which {
@@ -54,27 +57,38 @@ impl Which {
         match self {
             Self::First => "first",
             Self::Second => "second",
+            Self::Varied => "varied",
         }
     }
 }
 
-/// Builds with both engines and compares.
+/// Builds with both engines, and under varied conditions where that was asked for, and compares.
 pub(crate) fn twice(
     plan: &Plan,
     report: AdvisoryReport,
     engines: Engines,
+    args: &ReleaseArgs,
 ) -> anyhow::Result<Build> {
-    let first = one(plan, &report, engines.first, Which::First)?;
-    let second = one(plan, &report, engines.second, Which::Second)?;
-    side_by_side(&first, &second)?;
-    let build = Build {
+    let builders = args.builders.as_deref();
+    let first = one(plan, &report, engines.first, Which::First, builders)?;
+    let second = one(plan, &report, engines.second, Which::Second, builders)?;
+    let mut others = vec![&second];
+    let varied;
+    if args.vary {
+        // Only this engine can change the root's surroundings.
+        varied = one(plan, &report, Engine::Namespaces, Which::Varied, None)?;
+        others.push(&varied);
+    }
+    side_by_side(&first, &others)?;
+    for other in others {
+        alike(&first, other)?;
+    }
+    within_limits(plan, &first)?;
+    Ok(Build {
         report,
         first,
         second,
-    };
-    alike(&build)?;
-    within_limits(plan, &build)?;
-    Ok(build)
+    })
 }
 
 fn one(
@@ -82,6 +96,7 @@ fn one(
     report: &AdvisoryReport,
     engine: Engine,
     which: Which,
+    builders: Option<&str>,
 ) -> anyhow::Result<BuildOutput> {
     let tag = report.checkout().tag();
     let out = plan
@@ -95,11 +110,11 @@ fn one(
         source_date_epoch: tag.commit().time_s,
         out: &out,
         cache: &cache,
-        reuse_dependencies: true,
-        // The second build proves something only if it is made.
-        fresh: which == Which::Second,
-        variation: None,
-        nix_builders: None,
+        reuse_dependencies: which != Which::Varied,
+        // A further build proves something only if it is made.
+        fresh: which != Which::First,
+        variation: (which == Which::Varied).then(Variation::unlike_the_usual),
+        nix_builders: builders.filter(|_| engine == Engine::Nix),
     };
     talk::step(
         &format!("{} build, engine {}", which.word(), engine.name()),
@@ -122,34 +137,34 @@ fn undecided(engine: Engine, error: RebuildError) -> anyhow::Error {
     .into()
 }
 
-/// Digests of both builds, one binary a line.
-fn side_by_side(first: &BuildOutput, second: &BuildOutput) -> anyhow::Result<()> {
-    let title = |build: &BuildOutput| format!("engine {}", build.engine.name());
-    talk::answer(&format!(
-        "{:<20} {:<64} {}",
-        "binary",
-        title(first),
-        title(second)
-    ))?;
+/// Digests of all builds, one binary a line.
+fn side_by_side(first: &BuildOutput, others: &[&BuildOutput]) -> anyhow::Result<()> {
+    let title = |build: &BuildOutput| format!("{:<64}", format!("engine {}", build.engine.name()));
+    let mut heading = format!("{:<20} {}", "binary", title(first));
+    for other in others {
+        heading.push_str(&format!(" {}", title(other)));
+    }
+    talk::answer(heading.trim_end())?;
     for (name, binary) in &first.binaries {
-        let other = second
-            .binaries
-            .get(name)
-            .map_or_else(|| "missing".to_owned(), |binary| binary.digest.to_string());
-        talk::answer(&format!(
-            "{name:<20} {:<64} {other}",
-            binary.digest.to_string()
-        ))?;
+        let mut line = format!("{name:<20} {}", binary.digest);
+        for other in others {
+            let digest = other
+                .binaries
+                .get(name)
+                .map(|binary| binary.digest.to_string());
+            line.push_str(&format!(" {:<64}", digest.as_deref().unwrap_or("missing")));
+        }
+        talk::answer(line.trim_end())?;
     }
     Ok(())
 }
 
 /// Refuses a pair of builds that differ, with the sections that do.
-fn alike(build: &Build) -> anyhow::Result<()> {
+fn alike(first: &BuildOutput, second: &BuildOutput) -> anyhow::Result<()> {
     let mut because = Vec::new();
-    for (name, binary) in &build.first.binaries {
-        let Some(other) = build.second.binaries.get(name) else {
-            because.push(format!("the second build made no `{name}`"));
+    for (name, binary) in &first.binaries {
+        let Some(other) = second.binaries.get(name) else {
+            because.push(format!("the other build made no `{name}`"));
             continue;
         };
         if binary.digest == other.digest {
@@ -160,19 +175,26 @@ fn alike(build: &Build) -> anyhow::Result<()> {
         };
         let compared = compare::compare(&read(&binary.path)?, &read(&other.path)?);
         because.push(format!("`{name}` differs: {compared}"));
+        because.push(format!(
+            "the two stand at `{}` and `{}`",
+            binary.path.display(),
+            other.path.display()
+        ));
     }
     if because.is_empty() {
         return Ok(());
     }
-    Err(Refused::for_all("two builds of one commit are not the same", because)
-        .hint("look for the cause with `verify diff`, on the two files under build-first and build-second")
-        .into())
+    Err(
+        Refused::for_all("two builds of one commit are not the same", because)
+            .hint("look for the cause with `verify diff` on the two files")
+            .into(),
+    )
 }
 
 /// Refuses binaries that need more of a system than `release.toml` allows.
-fn within_limits(plan: &Plan, build: &Build) -> anyhow::Result<()> {
+fn within_limits(plan: &Plan, first: &BuildOutput) -> anyhow::Result<()> {
     let mut because = Vec::new();
-    for (name, binary) in &build.first.binaries {
+    for (name, binary) in &first.binaries {
         let bytes = fs::read(&binary.path)
             .with_context(|| format!("reading `{}`", binary.path.display()))?;
         let broken = binary::breaches(&bytes, plan.release.limits())

@@ -26,8 +26,19 @@ pub(crate) struct Ready {
     pub(crate) engines: Engines,
     /// Who signs the bundle.
     pub(crate) signer: Signer,
-    /// The advisory database that was named; `None` means to fetch it.
-    pub(crate) advisory_db: Option<PathBuf>,
+    /// Where the advisory database is.
+    pub(crate) advisories: Origin,
+}
+
+/// Where the advisory database is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// In this folder.
+    At(PathBuf),
+    /// Where those who write it keep it.
+    Network,
+    /// Nowhere, and the demo goes on without it.
+    NowhereInTheDemo,
 }
 
 /// What builds, and what builds again.
@@ -64,9 +75,17 @@ pub(crate) fn check(plan: &Plan, args: &ReleaseArgs, now: SystemTime) -> anyhow:
             tag,
             engines,
             signer,
-            advisory_db: args.advisory_db.clone(),
+            advisories: origin(args),
         }),
         _ => Err(problem::into_error(&super::refused(&name), &problems)),
+    }
+}
+
+fn origin(args: &ReleaseArgs) -> Origin {
+    match &args.advisory_db {
+        _ if args.demo_without_advisory_db => Origin::NowhereInTheDemo,
+        Some(folder) => Origin::At(folder.clone()),
+        None => Origin::Network,
     }
 }
 

@@ -38,10 +38,17 @@ impl Passed {
 pub(crate) struct Terms {
     /// The tag that is released.
     pub(crate) tag: TagName,
-    /// The advisory database's folder.
-    pub(crate) advisory_db: PathBuf,
+    /// The advisory database that the gate used; `None` in a demo that has none.
+    pub(crate) database: Option<UsedDatabase>,
+}
+
+/// The advisory database that the gate used.
+#[derive(Debug, Clone)]
+pub(crate) struct UsedDatabase {
+    /// Its folder.
+    pub(crate) folder: PathBuf,
     /// How old its newest advisory is, in days; the gate accepted that.
-    pub(crate) newest_advisory_age_days: i64,
+    pub(crate) newest_age_days: i64,
 }
 
 /// Runs the checks, prints the roster, and lets a pass through.
@@ -55,10 +62,10 @@ pub(crate) fn verify(
     let report = assay(Request {
         bundle: loaded,
         keyring: plan.keyring.clone(),
-        policy: policy(plan, terms.newest_advisory_age_days)?,
+        policy: policy(plan, terms.database.as_ref())?,
         now,
         expected_tag: Some(terms.tag.clone()),
-        advisory_db: Some(terms.advisory_db),
+        advisory_db: terms.database.map(|used| used.folder),
         rebuild: None,
     });
     talk::say(&human::render(&report, Colour::Off));
@@ -78,11 +85,17 @@ pub(crate) fn verify(
 }
 
 /// The strict policy with the numbers of `release.toml`. The database's age was the gate's to judge.
-fn policy(plan: &Plan, newest_advisory_age_days: i64) -> anyhow::Result<Policy> {
+fn policy(plan: &Plan, used: Option<&UsedDatabase>) -> anyhow::Result<Policy> {
     let gate = plan.release.gate();
-    let max_age_days = newest_advisory_age_days.max(i64::from(gate.advisory_max_age_days));
+    let max_age_days = i64::from(gate.advisory_max_age_days);
+    let (required, max_age_days) = match used {
+        Some(used) => ("\"advisories\"", used.newest_age_days.max(max_age_days)),
+        None => ("", max_age_days),
+    };
     Ok(Policy::parse(&format!(
-        "version = 1\n[advisories]\nmax_age_days = {max_age_days}\nmin_count = {}\n",
+        "version = 1\n\
+         required = [\"manifest\", \"tag\", \"provenance\", \"sbom\", {required}]\n\
+         [advisories]\nmax_age_days = {max_age_days}\nmin_count = {}\n",
         gate.advisory_min_count
     ))?)
 }

@@ -2,8 +2,9 @@
 
 use super::{Files, Finding};
 
-/// The longest that one source file may be, in lines, tests included.
-const LONGEST_FILE_LINES: usize = 450;
+/// The longest that one source file may be, in lines of code: no blank lines, comments or
+/// tests. Good files have 100 to 300; beyond this one nobody reads it in one go.
+const LONGEST_FILE_LINES: usize = 600;
 
 /// A word that code may use only in some places.
 struct Rule {
@@ -52,8 +53,13 @@ const RULES: &[Rule] = &[
     Rule {
         words: &["Command::new"],
         about: &["node/src/", "sbom/src/", "verify/src/", "xtask/src/"],
-        except: &["xtask/src/shell.rs", "verify/src/rebuild/"],
-        why: "processes are started only in `xtask/src/shell.rs` and `verify/src/rebuild`",
+        except: &[
+            "xtask/src/shell.rs",
+            "verify/src/rebuild/",
+            "node/src/passphrase.rs",
+        ],
+        why: "processes are started only in `xtask/src/shell.rs`, `verify/src/rebuild`, and for \
+              `--passphrase-command`",
     },
     Rule {
         words: &["tokio::"],
@@ -93,12 +99,14 @@ fn shape(path: &str, text: &str) -> Vec<Finding> {
             "a file opens with `//!`: what it answers".to_owned(),
         ));
     }
-    let lines = text.lines().count();
+    let lines = code_lines(text)
+        .filter(|(_, line)| !line.is_empty())
+        .count();
     if lines > LONGEST_FILE_LINES {
         findings.push(finding(
             path,
             lines,
-            format!("{lines} lines, more than {LONGEST_FILE_LINES}: a file does one thing"),
+            format!("{lines} lines of code, more than {LONGEST_FILE_LINES}: a file does one thing"),
         ));
     }
     findings
@@ -139,7 +147,8 @@ fn project_names(path: &str, text: &str, names: &[String]) -> Vec<Finding> {
     findings
 }
 
-/// The names that `release.toml` gives, of the release and of what is in it.
+/// The names that `release.toml` gives to what is in the release. (The release's own name here is
+/// also that of this toolkit, which may name its cache after itself.)
 fn released_names(files: &Files) -> anyhow::Result<Vec<String>> {
     if !files.contains("release.toml") {
         return Ok(Vec::new());
@@ -147,6 +156,7 @@ fn released_names(files: &Files) -> anyhow::Result<Vec<String>> {
     let text = files.text("release.toml")?;
     let mut names: Vec<String> = text
         .lines()
+        .skip_while(|line| line.trim() != "[[binary]]")
         .filter_map(|line| line.split_once('='))
         .filter(|(key, _)| ["name", "package"].contains(&key.trim()))
         .map(|(_, value)| value.trim().trim_matches('"').to_owned())
@@ -241,7 +251,7 @@ mod tests {
     #[test]
     fn a_file_without_a_first_line_or_without_end_is_found() {
         assert_eq!(shape("x.rs", "use a;\n").len(), 1);
-        let long = format!("//! Long.\n{}", "\n".repeat(LONGEST_FILE_LINES));
+        let long = format!("//! Long.\n{}", "a();\n".repeat(LONGEST_FILE_LINES + 1));
         assert_eq!(shape("x.rs", &long).len(), 1);
         assert_eq!(shape("x.rs", "//! Short.\n").len(), 0);
     }

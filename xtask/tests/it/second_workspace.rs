@@ -219,6 +219,46 @@ fn a_binary_changed_and_summed_and_signed_again_fails_the_rebuild_in_the_section
 }
 
 #[test]
+fn a_build_under_varied_conditions_gives_the_same_bytes() {
+    let workspace = Workspace::new();
+    workspace.sign_tag(TAG, &workspace.engineer);
+    let (said, answered) = release(&workspace, &["--vary"]);
+    assert!(said.contains("varied build, engine namespaces"), "{said}");
+    let line = answered
+        .lines()
+        .find(|line| line.starts_with("tiny "))
+        .unwrap();
+    let digests: BTreeSet<&str> = line.split_whitespace().skip(1).collect();
+    assert_eq!(line.split_whitespace().count(), 4, "{line}");
+    assert_eq!(digests.len(), 1, "{line}");
+}
+
+#[test]
+fn a_demo_without_an_advisory_database_says_that_nobody_looked() {
+    let workspace = Workspace::new();
+    workspace.sign_tag(TAG, &workspace.engineer);
+    let output = workspace.xtask(&[
+        "release",
+        TAG,
+        "--sign-with",
+        &workspace.engineer,
+        "--demo-without-advisory-db",
+    ]);
+    assert!(
+        talk(&output).contains("NO advisory database"),
+        "{}",
+        talk(&output)
+    );
+    assert_eq!(output.status.code(), Some(0), "{}", talk(&output));
+    let roster = talk(&output);
+    let line = roster
+        .lines()
+        .find(|line| line.contains(" advisories "))
+        .unwrap();
+    assert!(line.starts_with("NOT MADE"), "{line}");
+}
+
+#[test]
 fn what_is_published_is_the_verified_bundle_and_never_overwritten() {
     let workspace = Workspace::new();
     workspace.sign_tag(TAG, &workspace.engineer);
