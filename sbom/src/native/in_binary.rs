@@ -1,6 +1,9 @@
 //! Version strings of C libraries in the bytes of a binary: the second witness. It knows only
 //! strings that name their library, so that a bare `1.5.7` is never taken for anything.
 
+use std::collections::BTreeSet;
+
+use memchr::memmem;
 use serde::Serialize;
 
 /// A version string that a library compiled into the binary.
@@ -16,101 +19,89 @@ pub struct FoundInBinary {
     pub offset: usize,
 }
 
-/// Lists the version strings in a binary, in order of place, each text once.
+/// Lists the version strings in a binary, in order of place; each library and version once.
 #[must_use]
 pub fn in_binary(binary: &[u8]) -> Vec<FoundInBinary> {
     let mut found: Vec<FoundInBinary> = Vec::new();
-    for (offset, text) in strings(binary) {
-        for witness in witnesses(text) {
-            if !found
-                .iter()
-                .any(|other| other.name == witness.0 && other.version == witness.1)
+    for mark in MARKS {
+        for offset in memmem::find_iter(binary, mark.prefix) {
+            let rest = window(binary, offset + mark.prefix.len());
+            if let Some((version, after)) = version(rest)
+                && (mark.follows)(after)
             {
-                let (name, version, text) = witness;
+                let prefix = String::from_utf8_lossy(mark.prefix);
                 found.push(FoundInBinary {
-                    name: name.to_owned(),
-                    version,
-                    text,
+                    name: mark.name.to_owned(),
+                    text: format!("{prefix}{version}"),
+                    version: Some(version.to_owned()),
                     offset,
                 });
             }
         }
     }
+    found.extend(sqlite_source_ids(binary));
+    found.sort_by_key(|witness| witness.offset);
+    let mut seen = BTreeSet::new();
+    found.retain(|witness| seen.insert((witness.name.clone(), witness.version.clone())));
     found
 }
 
-/// Longest run of printable characters that is looked at; longer ones are no version strings, but
-/// adjacent Rust literals may run together, so that they are searched in pieces.
-const MAX_PIECE: usize = 4096;
-
-fn strings(binary: &[u8]) -> impl Iterator<Item = (usize, &str)> {
-    let mut place = 0;
-    binary
-        .split(|byte| !matches!(byte, 0x20..=0x7e))
-        .map(move |run| {
-            let start = place;
-            place += run.len() + 1;
-            (start, run)
-        })
-        .filter(|(_, run)| run.len() >= 12)
-        .flat_map(|(start, run)| {
-            run.chunks(MAX_PIECE)
-                .enumerate()
-                .map(move |(n, piece)| (start + n * MAX_PIECE, piece))
-        })
-        .filter_map(|(start, piece)| Some((start, std::str::from_utf8(piece).ok()?)))
+/// A text that names its library and stands before its version.
+struct Mark {
+    name: &'static str,
+    prefix: &'static [u8],
+    /// Whether what follows the version is what follows it in the library's own string.
+    follows: fn(&str) -> bool,
 }
 
-type Witness = (&'static str, Option<String>, String);
-
-fn witnesses(text: &str) -> Vec<Witness> {
-    let mut out = Vec::new();
+const MARKS: &[Mark] = &[
     // `AWS-LC 1.61.0`, `AWS-LC FIPS 3.0.0`; its `OPENSSL_VERSION_TEXT` names OpenSSL 1.1.1 as well.
-    for (name, prefix) in [("aws-lc", "AWS-LC "), ("aws-lc", "AWS-LC FIPS ")] {
-        if let Some((version, rest)) = after(text, prefix)
-            && rest.starts_with([')', ' ']) | rest.is_empty()
-        {
-            out.push((name, Some(version.to_owned()), format!("{prefix}{version}")));
-        }
-    }
+    Mark {
+        name: "aws-lc",
+        prefix: b"AWS-LC ",
+        follows: ends_or_closes,
+    },
+    Mark {
+        name: "aws-lc",
+        prefix: b"AWS-LC FIPS ",
+        follows: ends_or_closes,
+    },
     // `OpenSSL 3.6.3 9 Jun 2026`: the date tells it from prose about OpenSSL.
-    if let Some((version, rest)) = after(text, "OpenSSL ")
-        && is_date(rest)
-    {
-        out.push((
-            "openssl",
-            Some(version.to_owned()),
-            format!("OpenSSL {version}{}", date_of(rest)),
-        ));
-    }
-    // `rustc version 1.95.0 (…)` in `.comment`: the compiler is the one that made the standard library.
-    if let Some((version, rest)) = after(text, "rustc version ")
-        && rest.starts_with(" (")
-    {
-        out.push((
-            "rust-std",
-            Some(version.to_owned()),
-            format!("rustc version {version}"),
-        ));
-    }
-    // `SQLITE_SOURCE_ID`: `2026-06-05 13:48:00 <64 hex digits>`.
-    if let Some(id) = sqlite_source_id(text) {
-        out.push(("sqlite", None, id.to_owned()));
-    }
-    out
+    Mark {
+        name: "openssl",
+        prefix: b"OpenSSL ",
+        follows: is_date,
+    },
+    // `rustc version 1.95.0 (…)` in `.comment`: the compiler is the one of the standard library.
+    Mark {
+        name: "rust-std",
+        prefix: b"rustc version ",
+        follows: |rest| rest.starts_with(" ("),
+    },
+];
+
+/// The printable text from a place on, 64 bytes at most.
+fn window(binary: &[u8], start: usize) -> &str {
+    let rest = &binary[start..binary.len().min(start + 64)];
+    let end = rest
+        .iter()
+        .position(|byte| !matches!(byte, 0x20..=0x7e))
+        .unwrap_or(rest.len());
+    std::str::from_utf8(&rest[..end]).unwrap_or_default()
 }
 
-/// The version right after `prefix`, and what follows it.
-fn after<'a>(text: &'a str, prefix: &str) -> Option<(&'a str, &'a str)> {
-    text.match_indices(prefix).find_map(|(at, _)| {
-        let rest = &text[at + prefix.len()..];
-        let end = rest
-            .find(|c: char| !(c.is_ascii_alphanumeric() || c == '.' || c == '-'))
-            .unwrap_or(rest.len());
-        let (version, rest) = rest.split_at(end);
-        let digits = version.starts_with(|c: char| c.is_ascii_digit());
-        (digits && version.contains('.')).then_some((version, rest))
-    })
+/// The version at the start of a text, and what follows it.
+fn version(text: &str) -> Option<(&str, &str)> {
+    let end = text
+        .find(|c: char| !(c.is_ascii_alphanumeric() || c == '.' || c == '-'))
+        .unwrap_or(text.len());
+    let (version, rest) = text.split_at(end);
+    let digits = version.starts_with(|c: char| c.is_ascii_digit());
+    (digits && version.contains('.')).then_some((version, rest))
+}
+
+fn ends_or_closes(rest: &str) -> bool {
+    rest.is_empty() || rest.starts_with([')', ' '])
 }
 
 /// ` 9 Jun 2026` at the start of the text.
@@ -122,33 +113,32 @@ fn is_date(text: &str) -> bool {
         && year.is_some_and(|y| y.len() >= 4 && y.bytes().take(4).all(|b| b.is_ascii_digit()))
 }
 
-fn date_of(text: &str) -> String {
-    let mut words = text.trim_start().splitn(3, ' ');
-    let (day, month) = (
-        words.next().unwrap_or_default(),
-        words.next().unwrap_or_default(),
-    );
-    let year: String = words.next().unwrap_or_default().chars().take(4).collect();
-    format!(" {day} {month} {year}")
-}
-
-fn sqlite_source_id(text: &str) -> Option<&str> {
-    const PATTERN: &[u8] = b"dddd-dd-dd dd:dd:dd ";
-    let bytes = text.as_bytes();
-    let length = PATTERN.len() + 64;
-    bytes
-        .windows(length)
-        .position(|window| {
-            let (time, hash) = window.split_at(PATTERN.len());
-            time.iter().zip(PATTERN).all(|(b, p)| {
-                if *p == b'd' {
-                    b.is_ascii_digit()
-                } else {
-                    b == p
-                }
-            }) && hash.iter().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+/// `SQLITE_SOURCE_ID`: `2026-06-05 13:48:00 <64 hex digits>`.
+fn sqlite_source_ids(binary: &[u8]) -> impl Iterator<Item = FoundInBinary> {
+    const TIME: &[u8] = b"dddd-dd-dd dd:dd:dd ";
+    const FIRST_COLON: usize = 13;
+    memchr::memchr_iter(b':', binary).filter_map(|colon| {
+        let offset = colon.checked_sub(FIRST_COLON)?;
+        let text = binary.get(offset..offset + TIME.len() + 64)?;
+        let (time, hash) = text.split_at(TIME.len());
+        let fits = |(byte, mark): (&u8, &u8)| {
+            if *mark == b'd' {
+                byte.is_ascii_digit()
+            } else {
+                byte == mark
+            }
+        };
+        let whole = time.iter().zip(TIME).all(fits)
+            && hash
+                .iter()
+                .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        whole.then(|| FoundInBinary {
+            name: "sqlite".to_owned(),
+            version: None,
+            text: String::from_utf8_lossy(text).into_owned(),
+            offset,
         })
-        .map(|at| &text[at..at + length])
+    })
 }
 
 #[cfg(test)]

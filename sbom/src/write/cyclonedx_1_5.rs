@@ -306,7 +306,10 @@ fn crate_component(
         Some(Kind::Build) => Scope::Excluded,
         Some(Kind::Runtime) | None => Scope::Required,
     });
-    component.description = manifest.description.as_deref().map(NormalizedString::new);
+    component.description = manifest
+        .description
+        .as_deref()
+        .map(|text| NormalizedString::new(text.trim()));
     component.purl = purl.parse::<Purl>().ok();
     component.licenses = licence
         .as_deref()

@@ -10,6 +10,7 @@ mod bsi_fields;
 mod hostile_binaries;
 mod native_code;
 mod official_schema;
+mod random_graphs;
 mod read_versions;
 mod real_binary;
 mod reconcile_corpus;
