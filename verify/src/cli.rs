@@ -28,6 +28,79 @@ pub enum Command {
     ///
     /// Example: verify release hallmark-0.1.0-x86_64-linux --keyring maintainers.asc
     Release(ReleaseArgs),
+    /// Check a signed tag of a git repository or git bundle, without git and gpg.
+    ///
+    /// Example: verify tag . v0.1.0 --keyring maintainers.asc
+    Tag(TagArgs),
+    /// Check a detached OpenPGP signature over a file.
+    ///
+    /// Example: verify signature SHA256SUMS SHA256SUMS.asc --keyring maintainers.asc
+    Signature(SignatureArgs),
+    /// Read a policy and say what it asks for.
+    #[command(subcommand)]
+    Policy(PolicyCommand),
+}
+
+/// What can be done with a policy.
+#[derive(Debug, Subcommand)]
+pub enum PolicyCommand {
+    /// Explain it in words, and refuse what is misspelt.
+    Check(PolicyCheckArgs),
+}
+
+/// What `verify policy check` takes.
+#[derive(Debug, Args)]
+pub struct PolicyCheckArgs {
+    /// The policy.
+    pub policy: PathBuf,
+    /// The keyring that goes with it: every key that the policy names must be there.
+    #[arg(long, value_name = "FILE")]
+    pub keyring: Option<PathBuf>,
+    /// Print the answer as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What `verify tag` takes.
+#[derive(Debug, Args)]
+pub struct TagArgs {
+    /// A git repository (work tree, `.git` or bare), or a git bundle.
+    pub repository: PathBuf,
+    /// The tag's name, without `refs/tags/`.
+    pub tag: TagName,
+    /// OpenPGP certificates that you trust.
+    #[arg(long, value_name = "FILE")]
+    pub keyring: Option<PathBuf>,
+    /// SSH keys that you trust, as ssh-keygen(1) describes the file.
+    #[arg(long, value_name = "FILE")]
+    pub allowed_signers: Option<PathBuf>,
+    /// Which of the keys may sign tags, and what else is taken.
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
+    /// The commit that the tag must be of.
+    #[arg(long, value_name = "ID")]
+    pub commit: Option<String>,
+    /// Print the answer as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What `verify signature` takes.
+#[derive(Debug, Args)]
+pub struct SignatureArgs {
+    /// The file.
+    pub file: PathBuf,
+    /// Its detached signature, armored or binary.
+    pub signature: PathBuf,
+    /// OpenPGP certificates that you trust.
+    #[arg(long, value_name = "FILE")]
+    pub keyring: PathBuf,
+    /// Which of the keys may sign releases, and what else is taken.
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
+    /// Print the answer as JSON.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// What `verify release` takes.

@@ -5,15 +5,19 @@ use std::process::ExitCode;
 use std::time::SystemTime;
 
 use clap::Parser as _;
-use verify::cli::{Cli, Command};
+use verify::cli::{Cli, Command, PolicyCommand};
 use verify::commands::{self, Answer};
 use verify::exit;
 use verify::output::escape::escaped;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    let now = SystemTime::now();
     let answer = match &cli.command {
-        Command::Release(args) => commands::release::run(args, SystemTime::now()),
+        Command::Release(args) => commands::release::run(args, now),
+        Command::Tag(args) => commands::tag::run(args, now),
+        Command::Signature(args) => commands::signature::run(args, now),
+        Command::Policy(PolicyCommand::Check(args)) => commands::policy::check(args),
         _ => Err(anyhow::anyhow!("this command is not known here")),
     };
     match answer.and_then(print) {

@@ -1,6 +1,10 @@
 //! The commands, one file each: from the command line to text and a verdict.
 
+mod answer;
+pub mod policy;
 pub mod release;
+pub mod signature;
+pub mod tag;
 
 use std::fs::File;
 use std::io::Read as _;

@@ -1,6 +1,5 @@
 //! `verify release`: a bundle in, one roster and one verdict out.
 
-use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
@@ -44,12 +43,7 @@ pub fn run(args: &ReleaseArgs, now: SystemTime) -> anyhow::Result<Answer> {
     let text = if args.json {
         json::render(&report)?
     } else {
-        let colour = if std::io::stdout().is_terminal() {
-            Colour::On
-        } else {
-            Colour::Off
-        };
-        human::render(&report, colour)
+        human::render(&report, Colour::of_stdout())
     };
     Ok(Answer {
         text,

@@ -1,7 +1,7 @@
 //! The report for people: the roster, then the verdict. The words carry all; colour only helps.
 
 use super::escape::escaped;
-use crate::check::Outcome;
+use crate::check::{Evidence, Outcome};
 use crate::report::ReleaseReport;
 use crate::verdict::{Finding, Verdict};
 
@@ -12,6 +12,19 @@ pub enum Colour {
     On,
     /// Everywhere else.
     Off,
+}
+
+impl Colour {
+    /// Colour where standard output is a terminal.
+    #[must_use]
+    pub fn of_stdout() -> Self {
+        use std::io::IsTerminal as _;
+        if std::io::stdout().is_terminal() {
+            Self::On
+        } else {
+            Self::Off
+        }
+    }
 }
 
 const INDENT: &str = "                       ";
@@ -66,7 +79,10 @@ fn roster_line(text: &mut String, finding: &Finding, colour: Colour) {
             &format!("{INDENT}! the policy does not require this check"),
         );
     }
-    let evidence = finding.outcome.evidence();
+    evidence_lines(text, finding.outcome.evidence());
+}
+
+fn evidence_lines(text: &mut String, evidence: &Evidence) {
     for problem in &evidence.problems {
         line(text, &format!("{INDENT}- {}", escaped(problem)));
     }
@@ -79,6 +95,33 @@ fn roster_line(text: &mut String, finding: &Finding, colour: Colour) {
             &format!("{INDENT}{}: {}", escaped(&fact.name), escaped(&fact.value)),
         );
     }
+}
+
+/// The answer to one question as text, ending in a line feed. `claim` is what is true when it
+/// passes.
+#[must_use]
+pub fn single(
+    command: &str,
+    subject: &str,
+    claim: &str,
+    outcome: &Outcome,
+    colour: Colour,
+) -> String {
+    let (word, code, first) = match outcome {
+        Outcome::Pass { .. } => ("PASS", "32", claim.to_owned()),
+        Outcome::Fail { reason, .. } => ("FAIL", "31", escaped(reason)),
+        Outcome::Undecided { reason, .. } => ("UNDECIDED", "33", escaped(reason)),
+    };
+    let mut text = format!("{}\n", escaped(subject));
+    line(
+        &mut text,
+        &format!(
+            "{} {command:<12} {first}",
+            painted(&format!("{word:<9}"), code, colour)
+        ),
+    );
+    evidence_lines(&mut text, outcome.evidence());
+    text
 }
 
 fn verdict_line(report: &ReleaseReport, colour: Colour) -> String {

@@ -3,4 +3,5 @@
 pub mod armor;
 pub mod keyring;
 pub mod openpgp;
+pub mod ssh;
 pub mod tag;

@@ -11,6 +11,7 @@ use std::time::SystemTime;
 
 use super::keyring::{Fingerprint, Keyring};
 use super::openpgp::{self, Instant, SignatureRefusal, SignatureRules, VerifiedSignature};
+use super::ssh::{AllowedSigners, SshRefusal, VerifiedSigner};
 use crate::git::{ObjectId, ObjectKind};
 
 /// The longest tag name, in bytes.
@@ -126,6 +127,9 @@ pub enum TagRefusal {
     /// It carries an SSH signature.
     #[error("the tag is signed with an SSH key; an OpenPGP signature is required")]
     SshSigned,
+    /// It carries an SSH signature that does not count.
+    #[error("{0}")]
+    BadSshSignature(SshRefusal),
     /// It carries an X.509 signature.
     #[error("the tag is signed with an X.509 certificate; an OpenPGP signature is required")]
     X509Signed,
@@ -252,6 +256,9 @@ impl TagRefusal {
             Self::Malformed { .. } | Self::TargetNotACommit { .. } => {
                 "make a new tag of the commit with `git tag -s NAME COMMIT`"
             }
+            Self::BadSshSignature(_) => {
+                "see ssh-keygen(1), ALLOWED SIGNERS, for the list of who may sign"
+            }
             Self::BadSignature(_) => {
                 "the tag was changed after it was signed: get it again from its author"
             }
@@ -348,6 +355,43 @@ pub struct TagObject {
     pub bytes: Vec<u8>,
 }
 
+impl TagObject {
+    /// Whether it ends in an SSH signature; says nothing about whether that counts.
+    #[must_use]
+    pub fn is_ssh_signed(&self) -> bool {
+        ParsedTag::read(&self.bytes)
+            .is_ok_and(|parsed| matches!(parsed.split(), Some((_, Format::Ssh))))
+    }
+}
+
+/// A tag that an allowed SSH key signed, under its own name, on a commit. Only [`verify_ssh_tag`]
+/// makes one; a release needs a [`VerifiedTag`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SshVerifiedTag {
+    commit: ObjectId,
+    signer: VerifiedSigner,
+}
+
+impl SshVerifiedTag {
+    /// The commit it points at.
+    #[must_use]
+    pub fn commit(&self) -> ObjectId {
+        self.commit
+    }
+
+    /// Who signed, as the list of allowed signers says.
+    #[must_use]
+    pub fn principals(&self) -> &str {
+        self.signer.principals()
+    }
+
+    /// The fingerprint of the key, `SHA256:…`.
+    #[must_use]
+    pub fn fingerprint(&self) -> &str {
+        self.signer.fingerprint()
+    }
+}
+
 /// A tag that a trusted key signed, under its own name, on a commit. Only [`verify_tag`] makes one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifiedTag {
@@ -402,6 +446,61 @@ pub fn verify_tag(
     authorised: &Authorised,
     rules: &SignatureRules,
 ) -> Result<VerifiedTag, TagRefusal> {
+    let (parsed, target) = well_formed(tag)?;
+    let (payload, signature) = parsed.signature()?;
+    let signature = openpgp::verify_detached(payload, signature, keyring, rules)?;
+    if !authorised.holds(signature.certificate()) {
+        return Err(TagRefusal::KeyNotAuthorised {
+            certificate: signature.certificate().clone(),
+        });
+    }
+    if let Some(wanted) = commit.filter(|wanted| *wanted != target) {
+        return Err(TagRefusal::TargetMismatch { wanted, target });
+    }
+    Ok(VerifiedTag {
+        name: tag.name.clone(),
+        id: tag.id,
+        commit: target,
+        signature,
+    })
+}
+
+/// Checks a tag that carries an SSH signature. The signature has no time of its own, so the time
+/// that the tagger stated is held against the validity of the key, and must not lie in the future.
+///
+/// # Errors
+/// The first reason to refuse it.
+pub fn verify_ssh_tag(
+    tag: &TagObject,
+    commit: Option<ObjectId>,
+    signers: &AllowedSigners,
+    now: SystemTime,
+) -> Result<SshVerifiedTag, TagRefusal> {
+    let (parsed, target) = well_formed(tag)?;
+    let (at, format) = parsed.split().ok_or(TagRefusal::Unsigned)?;
+    if !matches!(format, Format::Ssh) {
+        return Err(malformed("its signature is not of SSH"));
+    }
+    let made = parsed
+        .tagger_time()
+        .ok_or_else(|| malformed("its tagger states no time"))?;
+    if made > now + openpgp::CLOCK_TOLERANCE {
+        return Err(malformed("its tagger's time lies in the future"));
+    }
+    let signer = signers
+        .verify(&tag.bytes[..at], &tag.bytes[at..], "git", made)
+        .map_err(TagRefusal::BadSshSignature)?;
+    if let Some(wanted) = commit.filter(|wanted| *wanted != target) {
+        return Err(TagRefusal::TargetMismatch { wanted, target });
+    }
+    Ok(SshVerifiedTag {
+        commit: target,
+        signer,
+    })
+}
+
+/// What holds for every tag, whoever signed it: form, name, target.
+fn well_formed(tag: &TagObject) -> Result<(ParsedTag<'_>, ObjectId), TagRefusal> {
     if tag.kind != ObjectKind::Tag {
         return Err(TagRefusal::Lightweight {
             kind: tag.kind,
@@ -424,22 +523,7 @@ pub fn verify_tag(
         .ok()
         .filter(|id| id.kind() == tag.id.kind())
         .ok_or_else(|| malformed("its target is not an object id"))?;
-    let (payload, signature) = parsed.signature()?;
-    let signature = openpgp::verify_detached(payload, signature, keyring, rules)?;
-    if !authorised.holds(signature.certificate()) {
-        return Err(TagRefusal::KeyNotAuthorised {
-            certificate: signature.certificate().clone(),
-        });
-    }
-    if let Some(wanted) = commit.filter(|wanted| *wanted != target) {
-        return Err(TagRefusal::TargetMismatch { wanted, target });
-    }
-    Ok(VerifiedTag {
-        name: tag.name.clone(),
-        id: tag.id,
-        commit: target,
-        signature,
-    })
+    Ok((parsed, target))
 }
 
 /// The headers of a tag object, in the order and number that git writes.
@@ -449,6 +533,7 @@ struct ParsedTag<'a> {
     object: &'a [u8],
     kind: &'a [u8],
     name: &'a [u8],
+    tagger: &'a [u8],
 }
 
 impl<'a> ParsedTag<'a> {
@@ -471,7 +556,7 @@ impl<'a> ParsedTag<'a> {
         let object = header("object")?;
         let kind = header("type")?;
         let name = header("tag")?;
-        header("tagger")?;
+        let tagger = header("tagger")?;
         // Any further header (`gpgsig`, `encoding`) would be signed or shown in another way.
         if bytes.get(at) != Some(&b'\n') {
             return Err(malformed("it has further headers, or no message"));
@@ -482,15 +567,24 @@ impl<'a> ParsedTag<'a> {
             object,
             kind,
             name,
+            tagger,
         })
     }
 
-    /// Splits where git splits: at the last line that begins a signature.
-    fn signature(&self) -> Result<(&'a [u8], &'a [u8]), TagRefusal> {
+    /// The time that the tagger stated: `NAME <MAIL> SECONDS ZONE`.
+    fn tagger_time(&self) -> Option<SystemTime> {
+        let text = std::str::from_utf8(self.tagger).ok()?;
+        let seconds = text.rsplit(' ').nth(1)?.parse().ok()?;
+        SystemTime::UNIX_EPOCH.checked_add(std::time::Duration::from_secs(seconds))
+    }
+
+    /// Where the signature begins and its format. Splits where git splits: at the last line that
+    /// begins a signature.
+    fn split(&self) -> Option<(usize, Format)> {
         let mut found = None;
         let mut at = self.body_at;
         for line in self.whole[self.body_at..].split_inclusive(|byte| *byte == b'\n') {
-            let kind = [
+            let format = [
                 ("-----BEGIN PGP SIGNATURE-----", Format::OpenPgp),
                 ("-----BEGIN PGP MESSAGE-----", Format::OpenPgpMessage),
                 ("-----BEGIN SSH SIGNATURE-----", Format::Ssh),
@@ -498,12 +592,17 @@ impl<'a> ParsedTag<'a> {
             ]
             .into_iter()
             .find(|(marker, _)| line.starts_with(marker.as_bytes()));
-            if let Some((_, format)) = kind {
+            if let Some((_, format)) = format {
                 found = Some((at, format));
             }
             at += line.len();
         }
-        match found {
+        found
+    }
+
+    /// What an OpenPGP signature is over, and the signature.
+    fn signature(&self) -> Result<(&'a [u8], &'a [u8]), TagRefusal> {
+        match self.split() {
             None => Err(TagRefusal::Unsigned),
             Some((_, Format::Ssh)) => Err(TagRefusal::SshSigned),
             Some((_, Format::X509)) => Err(TagRefusal::X509Signed),

@@ -16,4 +16,6 @@ mod manifest;
 mod mutation;
 mod provenance;
 mod signatures;
+mod single_commands;
+mod ssh;
 mod tags;
