@@ -13,5 +13,6 @@ pub mod hardening;
 pub mod identity;
 pub mod model;
 pub mod passphrase;
+pub mod seal;
 pub mod serve;
 pub mod store;

@@ -28,11 +28,7 @@ pub fn run(common: &Common) -> Result<(), Failure> {
         return Err(store::OpenError::Exists(data.database()).into());
     }
     let passphrase = reach::passphrase(common)?;
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(data.root())
-        .map_err(|error| unwritable(data.root(), error))?;
+    make_folder(data.root())?;
     let author = store::create(&data.database(), &passphrase)?;
     let options = StoreOptions {
         readers: 1,
@@ -58,6 +54,18 @@ pub fn run(common: &Common) -> Result<(), Failure> {
     output::answer(common.json, &text, document)
 }
 
+/// Makes the data directory, for its owner alone.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn make_folder(path: &Path) -> Result<(), Failure> {
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(|error| unwritable(path, error))
+}
+
 /// Makes a token, stores its SHA-256 and writes it to a file of mode 0600.
 ///
 /// # Errors
@@ -68,7 +76,7 @@ pub fn make_token(store: &Store, path: &Path) -> Result<(), Failure> {
     let engine = base64::engine::general_purpose::URL_SAFE_NO_PAD;
     let token = Zeroizing::new(format!("mn_{}", engine.encode(bytes.as_ref())));
     let digest: [u8; 32] = Sha256::digest(token.as_bytes()).into();
-    reach::runtime()?.block_on(store.write(move |write| write.set_token_digest(&digest)))?;
+    store.write_blocking(move |write| write.set_token_digest(&digest))?;
     let aside = path.with_extension("new");
     let written = OpenOptions::new()
         .write(true)

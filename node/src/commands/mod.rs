@@ -1,11 +1,13 @@
 //! One file for each group of commands; each turns words into requests and answers into text.
 
+pub mod db;
 pub mod init;
 pub mod memories;
 pub mod output;
 pub mod reach;
 pub mod serve;
 pub mod token;
+pub mod transfer;
 
 use std::process::ExitCode;
 
@@ -31,6 +33,9 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
     let common = cli.common;
     match cli.command {
         Command::Init => init::run(&common),
+        Command::Db { command } => db::run(&common, &command),
+        Command::Export(args) => transfer::export(&common, &args),
+        Command::Import(args) => transfer::import(&common, &args),
         Command::Token => token::run(&common),
         Command::Serve(args) => serve::run(&common, &args),
         command => memories::run(&common, command),

@@ -49,6 +49,12 @@ impl Passphrase {
         Ok(Self(text))
     }
 
+    /// The secret itself, for sealing an export with it.
+    #[must_use]
+    pub fn into_secret(self) -> SecretString {
+        self.0
+    }
+
     pub(super) fn expose(&self) -> &str {
         self.0.expose_secret()
     }

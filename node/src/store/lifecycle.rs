@@ -110,10 +110,7 @@ fn fill(path: &Path, passphrase: &Passphrase) -> Result<AuthorKey, OpenError> {
     let conn = connector.connect(Role::Reader)?;
     let state = LogState::load(&conn, &author)?;
     close(conn)?;
-    let head_path = head::path_beside(path);
-    HeadFile::create(&head_path, &log.head(&state), log.secret())
-        .map_err(|source| OpenError::io("create", &head_path, source))?;
-    sync_folder_of(path)?;
+    drop(create_head(&connector, &log, &state)?);
     Ok(author)
 }
 
@@ -172,6 +169,18 @@ impl Store {
         F: FnOnce(&mut WriteContext<'_>) -> Result<T, StoreError> + Send + 'static,
     {
         self.inner.writer.write(work).await
+    }
+
+    /// The same as [`Store::write`] for code that may block.
+    ///
+    /// # Errors
+    /// Those of [`Store::write`].
+    pub fn write_blocking<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut WriteContext<'_>) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.inner.writer.write_blocking(work)
     }
 
     /// Runs `work` over one consistent state.
@@ -276,7 +285,7 @@ fn check_shape(
 }
 
 /// The head must be there, be signed by this node, and speak of a log that the database has.
-fn hold_against_head<'a>(
+pub(super) fn hold_against_head<'a>(
     conn: &Connection,
     path: &Path,
     head: &'a HeadState,
@@ -364,8 +373,26 @@ pub(super) fn new_epoch(
     settings::set(conn, settings::EPOCH, &epoch)?;
     let state = LogState::load(conn, &secret.public())?;
     let log = Log::new(secret, hex::encode(epoch), connector.key())?;
+    create_head(connector, &log, &state)
+}
+
+/// Writes a new head for a database whose key has changed, under the epoch that it has.
+pub(super) fn write_head(connector: &Connector) -> Result<(), OpenError> {
+    let conn = connector.connect(Role::Reader)?;
+    let seed = settings::require::<32>(&conn, settings::SIGNING_SEED)?;
+    let secret = AuthorSecret::from_seed(&seed);
+    let epoch = hex::encode(settings::require::<16>(&conn, settings::EPOCH)?.as_slice());
+    let state = LogState::load(&conn, &secret.public())?;
+    close(conn)?;
+    let log = Log::new(secret, epoch, connector.key())?;
+    drop(create_head(connector, &log, &state)?);
+    Ok(())
+}
+
+/// A new head, in place of any that is there, durable when this returns.
+fn create_head(connector: &Connector, log: &Log, state: &LogState) -> Result<HeadFile, OpenError> {
     let head_path = head::path_beside(connector.path());
-    let file = HeadFile::create(&head_path, &log.head(&state), log.secret())
+    let file = HeadFile::create(&head_path, &log.head(state), log.secret())
         .map_err(|source| OpenError::io("create", &head_path, source))?;
     sync_folder_of(connector.path())?;
     Ok(file)

@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use super::open_error::OpenError;
 
 /// `HMEM`: what `PRAGMA application_id` of every database of ours says.
-const APPLICATION_ID: i64 = 0x484d_454d;
+pub(super) const APPLICATION_ID: i64 = 0x484d_454d;
 
 /// Every step, in order; the number of a step is the schema that it leads to.
 const STEPS: &[(i64, &str)] = &[

@@ -3,6 +3,10 @@
 //! `rusqlite` appears nowhere outside this folder. A [`Store`] exists only over a database whose
 //! key fitted, whose schema is the newest and whose log agrees with its signed head.
 
+mod adopt;
+mod check;
+mod check_index;
+mod copies;
 mod error;
 mod idempotency;
 mod key;
@@ -20,6 +24,8 @@ mod settings;
 mod stats;
 mod writer;
 
+pub use check::{CheckReport, Finding, check};
+pub use copies::{Adopted, backup, encrypt, rekey, restore};
 pub use error::StoreError;
 pub use idempotency::IdempotencyKey;
 pub use key::{DatabaseKey, DerivationFailed, EmptyPassphrase, PAGE_BYTES, Passphrase, SALT_BYTES};

@@ -115,7 +115,11 @@ impl Connector {
 fn bound(conn: &Connection, role: Role) -> Result<(), OpenError> {
     let attached = i32::from(role == Role::Maintenance);
     conn.set_limit(Limit::SQLITE_LIMIT_ATTACHED, attached)?;
-    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    // Maintenance copies FTS5's own tables, which a defensive connection may not write.
+    conn.set_db_config(
+        DbConfig::SQLITE_DBCONFIG_DEFENSIVE,
+        role != Role::Maintenance,
+    )?;
     conn.busy_timeout(BUSY_TIMEOUT)?;
     conn.set_prepared_statement_cache_capacity(STATEMENTS);
     conn.execute_batch(

@@ -95,6 +95,20 @@ pub enum OpenError {
         /// Newest schema known here.
         known: i64,
     },
+    /// An older program wrote it, and what was asked for does not change it.
+    #[error("the database has the older schema {found} instead of {known}")]
+    Outdated {
+        /// Schema of the file.
+        found: i64,
+        /// Newest schema known here.
+        known: i64,
+    },
+    /// What should be taken in is not a plaintext database.
+    #[error("`{0}` is not an unencrypted SQLite database")]
+    NotPlaintext(PathBuf),
+    /// What should be taken in has no memories that this program knows how to read.
+    #[error("`{0}` is a database neither of memory-node nor with a table `memories`")]
+    UnknownPlaintext(PathBuf),
     /// The file is some other program's.
     #[error("the database `{0}` is not one of memory-node")]
     Foreign(PathBuf),
@@ -149,6 +163,9 @@ impl OpenError {
             Self::HeadForged(_) => "head_forged",
             Self::Locked(_) => "database_locked",
             Self::TooNew { .. } => "schema_too_new",
+            Self::Outdated { .. } => "schema_outdated",
+            Self::NotPlaintext(_) => "not_plaintext",
+            Self::UnknownPlaintext(_) => "unknown_plaintext",
             Self::Foreign(_) => "foreign_database",
             Self::NoCipher => "no_sqlcipher",
             Self::NotEncrypted(_) => "not_encrypted",
@@ -168,6 +185,9 @@ impl OpenError {
                 | Self::Exists(_)
                 | Self::Locked(_)
                 | Self::TooNew { .. }
+                | Self::Outdated { .. }
+                | Self::NotPlaintext(_)
+                | Self::UnknownPlaintext(_)
                 | Self::NoCipher
                 | Self::Io { .. }
                 | Self::Derivation(_)
@@ -198,6 +218,9 @@ impl OpenError {
                 "find out who put an old file there; if it was you, say so with `--accept-rollback`".to_owned()
             }
             Self::Locked(_) => "stop the running node, or talk to it: it listens where its `serve` said".to_owned(),
+            Self::Outdated { .. } => {
+                "open it once with this program: `memory-node stats` brings it up to date".to_owned()
+            }
             Self::TooNew { .. } => "use the newer `memory-node` that wrote it".to_owned(),
             Self::Store(StoreError::DiskFull) => "free some space and try again; nothing was lost".to_owned(),
             _ => return None,

@@ -197,6 +197,16 @@ impl Writer {
         self.submit(work)?.await.map_err(|_| StoreError::Closed)?
     }
 
+    pub(super) fn write_blocking<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut WriteContext<'_>) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.submit(work)?
+            .blocking_recv()
+            .map_err(|_| StoreError::Closed)?
+    }
+
     /// Takes no more commands, commits what waits, and ends the thread.
     pub(super) fn close(&self) {
         self.queue

@@ -8,6 +8,8 @@ mod access;
 mod api_memories;
 mod api_search;
 mod at_rest;
+mod db_copies;
 mod first_steps;
 mod refusals;
+mod sealed_export;
 mod support;
