@@ -36,6 +36,18 @@ pub enum Command {
     ///
     /// Example: verify signature SHA256SUMS SHA256SUMS.asc --keyring maintainers.asc
     Signature(SignatureArgs),
+    /// Hold an SBOM against the binary that it is about; list or write what is in the binary.
+    ///
+    /// Example: verify sbom bin/memory-node sbom/memory-node.cdx.json
+    Sbom(SbomArgs),
+    /// Ask the RustSec advisory database about a binary, a Cargo.lock or a bundle.
+    ///
+    /// Example: verify advisories Cargo.lock --db advisory-db
+    Advisories(AdvisoriesArgs),
+    /// Compare two binaries section by section, and name the likely cause of a difference.
+    Diff(DiffArgs),
+    /// Build a bundle's source and compare: the checks `tag` and `rebuild` of `verify release`.
+    Rebuild(RebuildArgs),
     /// Read a policy and say what it asks for.
     #[command(subcommand)]
     Policy(PolicyCommand),
@@ -130,6 +142,101 @@ pub struct ReleaseArgs {
     #[arg(long, value_name = "DIR", requires = "rebuild")]
     pub cache: Option<PathBuf>,
     /// Print the report as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What `verify sbom` takes.
+#[derive(Debug, Args)]
+pub struct SbomArgs {
+    /// The binary; it must carry `.dep-v0` data, as cargo-auditable writes them.
+    pub binary: PathBuf,
+    /// The SBOM: CycloneDX 1.3 to 1.7 as JSON, to 1.5 as XML. Without it the content is listed.
+    pub sbom: Option<PathBuf>,
+    /// The Cargo.lock that the binary was built with.
+    #[arg(long, value_name = "FILE")]
+    pub lock: Option<PathBuf>,
+    /// Write an SBOM (CycloneDX 1.6) from the binary to standard output.
+    #[arg(long, conflicts_with_all = ["sbom", "json"])]
+    pub emit: bool,
+    /// For `--emit`: who supplies the binary.
+    #[arg(long, value_name = "NAME", requires = "emit")]
+    pub supplier: Option<String>,
+    /// For `--emit`: how to reach the supplier.
+    #[arg(long, value_name = "MAIL", requires = "emit")]
+    pub supplier_email: Option<String>,
+    /// For `--emit`: the supplier on the web.
+    #[arg(long, value_name = "URL", requires = "emit")]
+    pub supplier_url: Option<String>,
+    /// For `--emit`: the commit that was built.
+    #[arg(long, value_name = "ID", requires = "emit")]
+    pub commit: Option<String>,
+    /// For `--emit`: the commit's time in seconds since 1970, which the SBOM bears.
+    #[arg(long, value_name = "SECONDS", requires = "emit", default_value_t = 0)]
+    pub commit_time_s: i64,
+    /// For `--emit`: the folder of the crates' sources (`cargo vendor`), for licences and C code.
+    #[arg(long, value_name = "DIR", requires = "emit")]
+    pub crates: Option<PathBuf>,
+    /// Print the answer as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What `verify advisories` takes.
+#[derive(Debug, Args)]
+pub struct AdvisoriesArgs {
+    /// A binary with `.dep-v0` data, a Cargo.lock, or a bundle's folder.
+    pub target: PathBuf,
+    /// The folder of the RustSec advisory database; also `$HALLMARK_ADVISORY_DB`.
+    #[arg(long, value_name = "DIR")]
+    pub db: Option<PathBuf>,
+    /// The limits of the database's age and size, and your ignores.
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
+    /// A CycloneDX VEX document whose statements count as ignores while they run.
+    #[arg(long, value_name = "FILE")]
+    pub vex: Option<PathBuf>,
+    /// Count only advisories for this target triple.
+    #[arg(long, value_name = "TRIPLE")]
+    pub platform: Option<String>,
+    /// Print the answer as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What `verify diff` takes.
+#[derive(Debug, Args)]
+pub struct DiffArgs {
+    /// The first binary.
+    pub left: PathBuf,
+    /// The second binary.
+    pub right: PathBuf,
+    /// Print the answer as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What `verify rebuild` takes.
+#[derive(Debug, Args)]
+pub struct RebuildArgs {
+    /// The bundle's folder.
+    pub bundle: PathBuf,
+    /// OpenPGP certificates that you trust.
+    #[arg(long, value_name = "FILE")]
+    pub keyring: PathBuf,
+    /// Which of the keys may sign tags, and what else is taken.
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
+    /// The tag that you expect.
+    #[arg(long, value_name = "TAG")]
+    pub tag: Option<TagName>,
+    /// What runs the build; Nix where it is installed, else namespaces.
+    #[arg(long, value_enum)]
+    pub engine: Option<Engine>,
+    /// Folder that keeps inputs and compiled dependencies between builds.
+    #[arg(long, value_name = "DIR")]
+    pub cache: Option<PathBuf>,
+    /// Print the answer as JSON.
     #[arg(long)]
     pub json: bool,
 }

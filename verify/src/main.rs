@@ -17,6 +17,10 @@ fn main() -> ExitCode {
         Command::Release(args) => commands::release::run(args, now),
         Command::Tag(args) => commands::tag::run(args, now),
         Command::Signature(args) => commands::signature::run(args, now),
+        Command::Sbom(args) => commands::sbom::run(args),
+        Command::Advisories(args) => commands::advisories::run(args, now),
+        Command::Diff(args) => commands::diff::run(args),
+        Command::Rebuild(args) => commands::rebuild::run(args, now),
         Command::Policy(PolicyCommand::Check(args)) => commands::policy::check(args),
         _ => Err(anyhow::anyhow!("this command is not known here")),
     };

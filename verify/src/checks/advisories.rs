@@ -7,13 +7,12 @@
 use ::sbom::advisories::{Decision, Ignore, Judged, Report, Rules, Target};
 use ::sbom::model::package::Package;
 use ::sbom::source::dep_v0;
-use time::{Date, OffsetDateTime};
+use time::OffsetDateTime;
 
 use crate::case::Case;
 use crate::check::{Evidence, Outcome};
 use crate::load::advisory_db;
 use crate::load::bundle::ADVISORIES;
-use crate::load::policy::WARN_AGE_DAYS;
 
 pub(crate) fn run(case: &Case<'_>) -> Outcome {
     let mut evidence = Evidence::default();
@@ -46,7 +45,6 @@ pub(crate) fn run(case: &Case<'_>) -> Outcome {
     };
     let rules = case.policy().advisories();
     let today = OffsetDateTime::from(case.request().now).date();
-    let age_days = age_days(database.newest(), today);
     evidence.fact(
         "known today",
         format!(
@@ -55,23 +53,9 @@ pub(crate) fn run(case: &Case<'_>) -> Outcome {
             database.newest()
         ),
     );
-    if database.count() < rules.min_count {
-        return evidence.undecided(format!(
-            "the advisory database holds {} advisories; less than {} is no whole database",
-            database.count(),
-            rules.min_count
-        ));
-    }
-    if age_days > i64::from(rules.max_age_days) {
-        return evidence.undecided(format!(
-            "the newest advisory in the database is {age_days} days old; beyond {} days it proves nothing",
-            rules.max_age_days
-        ));
-    }
-    if age_days > i64::from(WARN_AGE_DAYS) {
-        evidence.warn(format!(
-            "the newest advisory in the database is {age_days} days old"
-        ));
+    match advisory_db::fit(&database, rules, today) {
+        Err(why) => return evidence.undecided(why),
+        Ok(warning) => warning.into_iter().for_each(|words| evidence.warn(words)),
     }
     let mut ignores: Vec<Ignore> = rules.ignores.clone();
     if rules.accept_release_ignores {
@@ -225,8 +209,4 @@ fn named(judged: &Judged) -> String {
         "{} stands against {} {}: {}",
         finding.id, finding.package, finding.version, finding.title
     )
-}
-
-fn age_days(newest: Date, today: Date) -> i64 {
-    (today - newest).whole_days()
 }

@@ -1,8 +1,12 @@
 //! The commands, one file each: from the command line to text and a verdict.
 
+pub mod advisories;
 mod answer;
+pub mod diff;
 pub mod policy;
+pub mod rebuild;
 pub mod release;
+pub mod sbom;
 pub mod signature;
 pub mod tag;
 

@@ -1,12 +1,12 @@
 //! `verify release`: a bundle in, one roster and one verdict out.
 
-use std::path::PathBuf;
 use std::time::SystemTime;
 
 use super::Answer;
 use crate::case::{RebuildOptions, Request};
 use crate::check::CheckId;
 use crate::cli::ReleaseArgs;
+use crate::load::advisory_db;
 use crate::load::bundle::LoadedBundle;
 use crate::output::human::Colour;
 use crate::output::{human, json};
@@ -37,7 +37,10 @@ pub fn run(args: &ReleaseArgs, now: SystemTime) -> anyhow::Result<Answer> {
         policy,
         now,
         expected_tag: args.tag.clone(),
-        advisory_db: args.advisory_db.clone().or_else(from_environment),
+        advisory_db: args
+            .advisory_db
+            .clone()
+            .or_else(advisory_db::from_environment),
         rebuild,
     });
     let text = if args.json {
@@ -49,10 +52,4 @@ pub fn run(args: &ReleaseArgs, now: SystemTime) -> anyhow::Result<Answer> {
         text,
         verdict: report.verdict,
     })
-}
-
-fn from_environment() -> Option<PathBuf> {
-    std::env::var_os("HALLMARK_ADVISORY_DB")
-        .filter(|path| !path.is_empty())
-        .map(PathBuf::from)
 }

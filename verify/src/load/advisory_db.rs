@@ -7,6 +7,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use sbom::advisories::{Database, DatabaseError, Listing};
+use time::Date;
+
+use super::policy::{AdvisoryRules, WARN_AGE_DAYS};
 
 /// The largest advisory that is read, in bytes.
 const MAX_ADVISORY_BYTES: u64 = 1 << 20;
@@ -66,6 +69,42 @@ pub fn load<'a>(
         documents.push((path.to_owned(), fs::read_to_string(&file).map_err(io)?));
     }
     Ok(Database::from_listing(listing, documents)?)
+}
+
+/// Whether a database is whole and young enough to prove anything; a text is a warning.
+///
+/// # Errors
+/// Why it proves nothing.
+pub fn fit(
+    database: &Database,
+    rules: &AdvisoryRules,
+    today: Date,
+) -> Result<Option<String>, String> {
+    if database.count() < rules.min_count {
+        return Err(format!(
+            "the advisory database holds {} advisories; less than {} is no whole database",
+            database.count(),
+            rules.min_count
+        ));
+    }
+    let age_days = (today - database.newest()).whole_days();
+    let old = format!("the newest advisory in the database is {age_days} days old");
+    if age_days > i64::from(rules.max_age_days) {
+        Err(format!(
+            "{old}; beyond {} days it proves nothing",
+            rules.max_age_days
+        ))
+    } else {
+        Ok((age_days > i64::from(WARN_AGE_DAYS)).then_some(old))
+    }
+}
+
+/// The folder that `$HALLMARK_ADVISORY_DB` names.
+#[must_use]
+pub fn from_environment() -> Option<PathBuf> {
+    std::env::var_os("HALLMARK_ADVISORY_DB")
+        .filter(|path| !path.is_empty())
+        .map(PathBuf::from)
 }
 
 fn list(

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use crate::fixture::{Gnupg, Repo, text};
+use crate::fixture::release::{LOCK, add_advisory, advisory_text, write_db};
+use crate::fixture::{Gnupg, Release, Repo, text};
 
 /// Real time judges, so keys and signatures of these tests are of the past.
 const SIGNED: &str = "20260201T120000";
@@ -125,4 +126,107 @@ fn policy_is_explained_and_a_key_that_the_keyring_lacks_is_named() {
         "{said}"
     );
     assert_eq!(verify(&["policy", "check", &keys]).0, Some(2));
+}
+
+#[test]
+fn sbom_is_held_against_the_binary_or_written_from_it() {
+    let release = Release::good();
+    let (binary, sbom) = (release.at("bin/tool"), release.at("sbom/tool.cdx.json"));
+    let (binary, sbom) = (binary.to_str().unwrap(), sbom.to_str().unwrap());
+    let lock = saved(release.gnupg.home(), "Cargo.lock", LOCK.as_bytes());
+    let (code, said) = verify(&["sbom", binary, sbom, "--lock", &lock]);
+    assert_eq!(code, Some(0), "{said}");
+    let (code, said) = verify(&["sbom", binary]);
+    assert!(
+        code == Some(0) && said.contains("linked in: leaf 1.0.0 (crates.io)"),
+        "{said}"
+    );
+
+    let text = std::fs::read_to_string(sbom).unwrap();
+    let hidden = saved(
+        release.gnupg.home(),
+        "hidden.json",
+        text.replace("leaf", "loaf").as_bytes(),
+    );
+    let (code, said) = verify(&["sbom", binary, &hidden]);
+    assert!(
+        code == Some(1) && said.contains("`leaf 1.0.0` is in the binary and not in the SBOM"),
+        "{said}"
+    );
+    assert_eq!(verify(&["sbom", "/bin/true"]).0, Some(2));
+
+    let (code, written) = verify(&[
+        "sbom",
+        binary,
+        "--emit",
+        "--lock",
+        &lock,
+        "--commit",
+        &"a".repeat(40),
+    ]);
+    assert_eq!(code, Some(0), "{written}");
+    let written = saved(release.gnupg.home(), "written.json", written.as_bytes());
+    let (code, said) = verify(&["sbom", binary, &written, "--lock", &lock]);
+    assert_eq!(code, Some(0), "{said}");
+    let (code, alone) = verify(&["sbom", binary, "--emit"]);
+    assert!(code == Some(0) && alone.contains("leaf"), "{alone}");
+}
+
+#[test]
+fn advisories_against_a_lock_file_a_binary_and_a_bundle_are_found() {
+    let release = Release::good();
+    let folder = tempfile::tempdir().unwrap();
+    let (db, root) = (folder.path().to_str().unwrap(), release.root());
+    write_db(folder.path(), 510, "2026-05-30");
+    let lock = saved(release.gnupg.home(), "Cargo.lock", LOCK.as_bytes());
+    let policy = saved(
+        release.gnupg.home(),
+        "p.toml",
+        b"version = 1\n[advisories]\nmax_age_days = 36500\n",
+    );
+    let binary = release.at("bin/tool");
+    let targets = [
+        lock.as_str(),
+        binary.to_str().unwrap(),
+        root.to_str().unwrap(),
+    ];
+    for target in targets {
+        let (code, said) = verify(&["advisories", target, "--db", db, "--policy", &policy]);
+        assert_eq!(code, Some(0), "{said}");
+        assert_eq!(
+            verify(&["advisories", target]).0,
+            Some(2),
+            "never a pass without a database"
+        );
+    }
+    let text = advisory_text("RUSTSEC-2026-0900", "leaf", "2026-05-31");
+    add_advisory(folder.path(), "crates/leaf/RUSTSEC-2026-0900.md", &text);
+    for target in targets {
+        let (code, said) = verify(&["advisories", target, "--db", db, "--policy", &policy]);
+        assert!(
+            code == Some(1) && said.contains("RUSTSEC-2026-0900 (vulnerability) in leaf 1.0.0"),
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn files_that_differ_are_told_apart_by_section() {
+    let release = Release::good();
+    let binary = release.at("bin/tool");
+    let bytes = std::fs::read(&binary).unwrap();
+    let mut other = bytes.clone();
+    let place = other
+        .windows(6)
+        .position(|window| window == b"GLIBC_")
+        .unwrap();
+    other[place] ^= 1;
+    let other = saved(release.gnupg.home(), "other", &other);
+    let binary = binary.to_str().unwrap();
+    assert_eq!(verify(&["diff", binary, binary]).0, Some(0));
+    let (code, said) = verify(&["diff", binary, &other]);
+    assert!(
+        code == Some(1) && said.contains(".dynstr (1 bytes differ"),
+        "{said}"
+    );
 }
