@@ -91,7 +91,13 @@ fn vulnerability(
     if ignore.analysis() == Analysis::Exploitable {
         analysis["response"] = json!(["will_not_fix"]);
     }
-    let key = format!("{}/{}@{}", finding.id, finding.package, finding.version);
+    let key = format!(
+        "{}/{}/{}@{}",
+        ignore.id(),
+        finding.id,
+        finding.package,
+        finding.version
+    );
     let mut value = json!({
         "bom-ref": format!("vex-{}", &Sha256Digest::of(key.as_bytes()).to_string()[..16]),
         "id": finding.id,

@@ -8,6 +8,7 @@ mod advisories_like_cargo_audit;
 mod advisory_database_refused;
 mod bsi_fields;
 mod hostile_binaries;
+mod hostile_documents;
 mod native_code;
 mod official_schema;
 mod random_graphs;

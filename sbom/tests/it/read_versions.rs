@@ -2,7 +2,7 @@
 
 use sbom::read::{ReadError, Scope, parse};
 
-fn json(version: &str) -> String {
+pub(crate) fn json(version: &str) -> String {
     format!(
         r#"{{"bomFormat":"CycloneDX","specVersion":"{version}","version":1,
         "metadata":{{"component":{{"type":"application","bom-ref":"app","name":"app","version":"1.0.0"}}}},
@@ -14,7 +14,7 @@ fn json(version: &str) -> String {
     )
 }
 
-fn xml(version: &str) -> String {
+pub(crate) fn xml(version: &str) -> String {
     format!(
         r#"<?xml version="1.0" encoding="UTF-8"?>
 <bom xmlns="http://cyclonedx.org/schema/bom/{version}" version="1">

@@ -90,3 +90,23 @@ fn what_is_no_vex_is_refused() {
         assert!(vex::parse(bad).is_err(), "{}", String::from_utf8_lossy(bad));
     }
 }
+
+#[test]
+fn two_ignores_of_one_advisory_are_two_statements_with_references_of_their_own() {
+    let json =
+        r#"{"packages":[{"name":"leaf","version":"1.0.0","source":"crates.io","root":true}]}"#;
+    let ignore = |id: &str| Ignore::new(id, "r", date!(2026 - 04 - 01), "d").unwrap();
+    let ignores = [ignore("RUSTSEC-2026-0001"), ignore("CVE-2026-1111")];
+    let report = report(dep_v0::parse(json).unwrap().packages(), &ignores, &[]);
+    let bytes = vex::write(&report, &[], datetime!(2026-03-01 12:00 UTC));
+    assert_eq!(vex::parse(&bytes).unwrap().len(), 2);
+    let document: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+    let references: std::collections::BTreeSet<&str> = document["vulnerabilities"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|v| v["bom-ref"].as_str().unwrap())
+        .collect();
+    assert_eq!(references.len(), 2);
+    crate::official_schema::meets_1_6(&document);
+}
