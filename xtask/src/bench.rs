@@ -1,4 +1,4 @@
-//! Measurements, tortures and random input: which program of which crate does each.
+//! Measurements and tortures: which program of which crate does each.
 //!
 //! The programs are examples of the crates that they measure; they print their own tables. Only
 //! the build's measurement lives here, because it drives both engines.
@@ -9,7 +9,7 @@ mod build;
 use std::process::ExitCode;
 
 use crate::bootstrap;
-use crate::cli::{BenchArgs, FuzzArgs, Measurement, SoakArgs, Torture};
+use crate::cli::{BenchArgs, Measurement, SoakArgs, Torture};
 use crate::outcome::{FALSE, HOLDS, NO_VERDICT};
 use crate::shell;
 use crate::tidy;
@@ -45,15 +45,6 @@ pub(crate) fn soak(args: &SoakArgs) -> anyhow::Result<ExitCode> {
         },
     };
     example.run(&args.arguments)
-}
-
-/// Feeds random and mutated documents to every parser of outside data.
-pub(crate) fn fuzz(args: &FuzzArgs) -> anyhow::Result<ExitCode> {
-    Example {
-        package: "verify",
-        name: "fuzz_parsers",
-    }
-    .run(&["--rounds".to_owned(), args.rounds.to_string()])
 }
 
 #[cfg(feature = "engineer")]

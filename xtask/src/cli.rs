@@ -90,6 +90,9 @@ pub(crate) struct FuzzArgs {
     /// How many random documents each parser gets
     #[arg(long, default_value_t = 20_000)]
     pub(crate) rounds: u32,
+    /// Begins the random numbers; the same seed spoils in the same way
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
 }
 
 /// What `release` needs to know.

@@ -18,6 +18,8 @@ mod debian_release;
 #[cfg(feature = "engineer")]
 mod demo;
 #[cfg(feature = "engineer")]
+mod fuzz;
+#[cfg(feature = "engineer")]
 mod inputs;
 #[cfg(feature = "engineer")]
 mod release;
@@ -42,8 +44,7 @@ fn run(task: &Task) -> anyhow::Result<ExitCode> {
         Task::Tidy => tidy::run(),
         Task::Bench(args) => bench::run(args),
         Task::Soak(args) => bench::soak(args),
-        Task::Fuzz(args) => bench::fuzz(args),
-        Task::Release(_) | Task::Inputs(_) | Task::Demo(_) => engineer(task),
+        Task::Fuzz(_) | Task::Release(_) | Task::Inputs(_) | Task::Demo(_) => engineer(task),
     }
 }
 
@@ -53,6 +54,7 @@ fn engineer(task: &Task) -> anyhow::Result<ExitCode> {
         Task::Release(args) => release::run(args),
         Task::Inputs(args) => inputs::run(args),
         Task::Demo(args) => demo::run(args),
+        Task::Fuzz(args) => fuzz::run(args),
         _ => anyhow::bail!("`{task:?}` is not a task of the feature `engineer`"),
     }
 }
