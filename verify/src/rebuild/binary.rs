@@ -4,8 +4,7 @@
 use std::collections::BTreeSet;
 
 use object::{
-    Object as _, ObjectSection as _,
-    elf,
+    Object as _, ObjectSection as _, elf,
     read::elf::{Dyn as _, ElfFile64, FileHeader as _, SectionHeader as _},
 };
 
@@ -61,7 +60,14 @@ pub const MAX_PATHS: usize = 20;
 
 /// Beginnings of paths that no shipped binary may hold: Nix's store, home folders, the folders in
 /// which the recipe builds.
-const FORBIDDEN: [&str; 6] = ["/nix/store/", "/home/", "/root/", "/build/", "/crates/", "/tmp/"];
+const FORBIDDEN: [&str; 6] = [
+    "/nix/store/",
+    "/home/",
+    "/root/",
+    "/build/",
+    "/crates/",
+    "/tmp/",
+];
 
 /// Reads what a binary needs and holds.
 ///
@@ -85,8 +91,7 @@ pub fn needs(bytes: &[u8]) -> Result<Needs, NotElf> {
         }
     }
     for section in sections.iter() {
-        let Some((mut needed, strings)) =
-            section.gnu_verneed(endian, bytes).map_err(broken)?
+        let Some((mut needed, strings)) = section.gnu_verneed(endian, bytes).map_err(broken)?
         else {
             continue;
         };
@@ -95,7 +100,7 @@ pub fn needs(bytes: &[u8]) -> Result<Needs, NotElf> {
             while let Some(version) = versions.next().map_err(broken)? {
                 let name = version.name(endian, strings).map_err(broken)?;
                 let name = String::from_utf8_lossy(name);
-                if let Some(v) = name.strip_prefix("GLIBC_").and_then(|v| parse_glibc(v)) {
+                if let Some(v) = name.strip_prefix("GLIBC_").and_then(parse_glibc) {
                     glibc = glibc.max(Some(v));
                 }
             }
@@ -142,7 +147,10 @@ fn broken_limits(needs: &Needs, limits: &Limits) -> Vec<LimitBroken> {
 /// `2.17` and `2.2.5` alike; the third part never decides.
 fn parse_glibc(text: &str) -> Option<GlibcVersion> {
     let mut parts = text.split('.');
-    Some(GlibcVersion { major: parts.next()?.parse().ok()?, minor: parts.next()?.parse().ok()? })
+    Some(GlibcVersion {
+        major: parts.next()?.parse().ok()?,
+        minor: parts.next()?.parse().ok()?,
+    })
 }
 
 /// Printable runs that begin with a forbidden path. A program may name `/tmp/` itself, so a path
@@ -154,7 +162,11 @@ fn leaked_paths(bytes: &[u8]) -> BTreeSet<String> {
         let Some(prefix) = FORBIDDEN.iter().find(|p| rest.starts_with(p.as_bytes())) else {
             continue;
         };
-        let end = rest.iter().position(|b| !is_path_byte(*b)).unwrap_or(rest.len()).min(300);
+        let end = rest
+            .iter()
+            .position(|b| !is_path_byte(*b))
+            .unwrap_or(rest.len())
+            .min(300);
         let text = String::from_utf8_lossy(&rest[..end]).into_owned();
         let preceded = start > 0 && is_path_byte(bytes[start - 1]) && bytes[start - 1] != b'=';
         let certain = *prefix == "/nix/store/" && text.len() > prefix.len() + 32;
@@ -173,11 +185,13 @@ fn is_path_byte(byte: u8) -> bool {
 }
 
 fn names_source(path: &str) -> bool {
-    [".rs", ".c", ".h", ".S", ".o", ".so", ".a", ".rlib"].iter().any(|ending| {
-        path.match_indices(ending).any(|(at, _)| {
-            !path[at + ending.len()..].starts_with(|c: char| c.is_ascii_alphanumeric())
+    [".rs", ".c", ".h", ".S", ".o", ".so", ".a", ".rlib"]
+        .iter()
+        .any(|ending| {
+            path.match_indices(ending).any(|(at, _)| {
+                !path[at + ending.len()..].starts_with(|c: char| c.is_ascii_alphanumeric())
+            })
         })
-    })
 }
 
 #[cfg(test)]
@@ -187,7 +201,10 @@ mod tests {
     #[test]
     fn paths_of_the_build_are_found_and_paths_of_the_program_are_not() {
         let found = leaked_paths(b"\0/home/me/src/lib.rs\0/tmp/socket\0/usr/x.rs\0");
-        assert_eq!(found.into_iter().collect::<Vec<_>>(), ["/home/me/src/lib.rs"]);
+        assert_eq!(
+            found.into_iter().collect::<Vec<_>>(),
+            ["/home/me/src/lib.rs"]
+        );
         let store = b"\0/nix/store/2ywsxk102dglmm9fklvqspmmbsfjr8qf-root/lib\0";
         assert_eq!(leaked_paths(store).len(), 1);
         // The standard library names its own dependencies so; that is no path of a machine.
@@ -200,7 +217,10 @@ mod tests {
         let needs = needs(&own).unwrap();
         assert!(needs.libraries.contains("libc.so.6"));
         assert!(needs.glibc > Some(GlibcVersion { major: 2, minor: 2 }));
-        let limits = Limits { glibc: None, libraries: BTreeSet::new() };
+        let limits = Limits {
+            glibc: None,
+            libraries: BTreeSet::new(),
+        };
         let broken = broken_limits(&needs, &limits);
         assert!(broken.contains(&LimitBroken::Library("libc.so.6".into())));
         assert!(broken.contains(&LimitBroken::NoDependencyList));

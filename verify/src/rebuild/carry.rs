@@ -101,8 +101,14 @@ pub fn export_nix_cache(
     fs::create_dir_all(folder).map_err(InputError::io(folder))?;
     let folder = fs::canonicalize(folder).map_err(InputError::io(folder))?;
     progress.step("copying the inputs into a Nix binary cache");
-    let paths = pins.trees().map(|(name, digest)| store_path::of_tree(name, digest));
-    copy(&["--to", &format!("file://{}", folder.display())], &paths, progress)?;
+    let paths = pins
+        .trees()
+        .map(|(name, digest)| store_path::of_tree(name, digest));
+    copy(
+        &["--to", &format!("file://{}", folder.display())],
+        &paths,
+        progress,
+    )?;
     progress.done();
     let path = folder.join("inputs.json");
     fs::write(&path, pins.to_json()).map_err(InputError::io(&path))
@@ -111,12 +117,22 @@ pub fn export_nix_cache(
 fn import_nix_cache(pins: &Pins, folder: &Path, progress: &dyn Progress) -> Result<(), InputError> {
     let folder = fs::canonicalize(folder).map_err(InputError::io(folder))?;
     progress.step("copying the inputs out of the Nix binary cache");
-    let paths = pins.trees().map(|(name, digest)| store_path::of_tree(name, digest));
-    copy(&["--from", &format!("file://{}", folder.display())], &paths, progress)?;
+    let paths = pins
+        .trees()
+        .map(|(name, digest)| store_path::of_tree(name, digest));
+    copy(
+        &["--from", &format!("file://{}", folder.display())],
+        &paths,
+        progress,
+    )?;
     for ((name, digest), path) in pins.trees().into_iter().zip(&paths) {
         let found = nar::digest(path).map_err(InputError::io(path))?;
         if found != digest {
-            return Err(InputError::Differs { name: name.into(), pinned: digest, found });
+            return Err(InputError::Differs {
+                name: name.into(),
+                pinned: digest,
+                found,
+            });
         }
     }
     progress.done();
@@ -129,8 +145,7 @@ fn import_nix_cache(pins: &Pins, folder: &Path, progress: &dyn Progress) -> Resu
 /// An [`InputError`] with what Nix said.
 pub fn make_valid(pins: &Pins, trees: &Trees, progress: &dyn Progress) -> Result<(), InputError> {
     for ((name, digest), tree) in pins.trees().into_iter().zip(trees.in_order()) {
-        nix::add_to_store(name, digest, tree, progress)
-            .map_err(|e| InputError::fetch(name, e))?;
+        nix::add_to_store(name, digest, tree, progress).map_err(|e| InputError::fetch(name, e))?;
     }
     progress.done();
     Ok(())
@@ -138,10 +153,15 @@ pub fn make_valid(pins: &Pins, trees: &Trees, progress: &dyn Progress) -> Result
 
 fn copy(where_to: &[&str], paths: &[PathBuf], progress: &dyn Progress) -> Result<(), InputError> {
     let mut nix = Command::new("nix");
-    nix.args(["--extra-experimental-features", "nix-command", "copy"]).args(where_to).args(paths);
-    let ended =
-        command::run(&mut nix, progress).map_err(|e| InputError::fetch("nix copy", e))?;
-    if ended.success { Ok(()) } else { Err(InputError::fetch("nix copy", ended.log)) }
+    nix.args(["--extra-experimental-features", "nix-command", "copy"])
+        .args(where_to)
+        .args(paths);
+    let ended = command::run(&mut nix, progress).map_err(|e| InputError::fetch("nix copy", e))?;
+    if ended.success {
+        Ok(())
+    } else {
+        Err(InputError::fetch("nix copy", ended.log))
+    }
 }
 
 fn file_name(name: &str, digest: sbom::digest::Sha256Digest) -> String {

@@ -23,8 +23,11 @@ pub(super) struct Ended {
 
 /// Runs a program to its end; each line of its standard error goes to `progress.detail`.
 pub(super) fn run(command: &mut Command, progress: &dyn Progress) -> std::io::Result<Ended> {
-    let mut child =
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
     let stdout = child.stdout.take();
     let stderr = child.stderr.take();
     let (stdout, log) = std::thread::scope(|scope| {
@@ -46,7 +49,9 @@ pub(super) fn run(command: &mut Command, progress: &dyn Progress) -> std::io::Re
                 log.push_back(line);
             }
         }
-        let bytes = answer.join().map_err(|_| std::io::Error::other("a reader stopped"))??;
+        let bytes = answer
+            .join()
+            .map_err(|_| std::io::Error::other("a reader stopped"))??;
         std::io::Result::Ok((bytes, log))
     })?;
     let status = child.wait()?;

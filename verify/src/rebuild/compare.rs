@@ -91,7 +91,11 @@ impl fmt::Display for SectionDifference {
             (Some(_), None) => write!(f, "{name} is missing in the second"),
             (None, _) => write!(f, "{name} is missing in the first"),
             (Some(a), Some(b)) => {
-                write!(f, "{name} ({} bytes differ from offset {:#x}", self.differing_bytes, self.first_difference)?;
+                write!(
+                    f,
+                    "{name} ({} bytes differ from offset {:#x}",
+                    self.differing_bytes, self.first_difference
+                )?;
                 if a != b {
                     write!(f, "; {a} bytes against {b}")?;
                 }
@@ -200,7 +204,10 @@ fn causes(found: &[SectionDifference], left: &[u8], right: &[u8]) -> Vec<Cause> 
     if names.contains(&".dep-v0") {
         causes.push(Cause::Dependencies);
     }
-    let (a, b) = (texts_that_differ(left, right, found), texts_that_differ(right, left, found));
+    let (a, b) = (
+        texts_that_differ(left, right, found),
+        texts_that_differ(right, left, found),
+    );
     for (cause, fits) in [
         (Cause::BuildPath, looks_like_path as fn(&str) -> bool),
         (Cause::Timestamp, looks_like_time),
@@ -211,10 +218,15 @@ fn causes(found: &[SectionDifference], left: &[u8], right: &[u8]) -> Vec<Cause> 
         }
     }
     let code = |s: &&SectionDifference| s.name == ".text" || s.name.starts_with("__text");
-    let same_sizes = found.iter().all(|s| s.left_size_bytes == s.right_size_bytes);
+    let same_sizes = found
+        .iter()
+        .all(|s| s.left_size_bytes == s.right_size_bytes);
     if causes.is_empty() && same_sizes {
         causes.push(Cause::PatchedBytes);
-    } else if found.iter().any(|s| code(&s) && s.left_size_bytes != s.right_size_bytes) {
+    } else if found
+        .iter()
+        .any(|s| code(&s) && s.left_size_bytes != s.right_size_bytes)
+    {
         causes.push(Cause::CodeGeneration);
     }
     causes
@@ -222,18 +234,34 @@ fn causes(found: &[SectionDifference], left: &[u8], right: &[u8]) -> Vec<Cause> 
 
 /// Printable texts around the first difference of each differing section of `of`.
 fn texts_that_differ(of: &[u8], other: &[u8], found: &[SectionDifference]) -> Vec<String> {
-    let (Some((_, a)), Some((_, b))) = (sections(of), sections(other)) else { return Vec::new() };
+    let (Some((_, a)), Some((_, b))) = (sections(of), sections(other)) else {
+        return Vec::new();
+    };
     let mut texts = Vec::new();
     for section in found {
-        let (Some(x), Some(y)) = (a.get(&section.name), b.get(&section.name)) else { continue };
+        let (Some(x), Some(y)) = (a.get(&section.name), b.get(&section.name)) else {
+            continue;
+        };
         let mut last = 0;
-        for (at, _) in x.iter().zip(*y).enumerate().filter(|(_, (p, q))| p != q).take(4096) {
+        for (at, _) in x
+            .iter()
+            .zip(*y)
+            .enumerate()
+            .filter(|(_, (p, q))| p != q)
+            .take(4096)
+        {
             if at < last {
                 continue;
             }
             let printable = |byte: &u8| (b' '..=b'~').contains(byte);
-            let start = x[..at].iter().rposition(|c| !printable(c)).map_or(0, |p| p + 1);
-            let end = x[at..].iter().position(|c| !printable(c)).map_or(x.len(), |p| at + p);
+            let start = x[..at]
+                .iter()
+                .rposition(|c| !printable(c))
+                .map_or(0, |p| p + 1);
+            let end = x[at..]
+                .iter()
+                .position(|c| !printable(c))
+                .map_or(x.len(), |p| at + p);
             last = end.max(at + 1);
             if end > start + 3 {
                 texts.push(String::from_utf8_lossy(&x[start..end.min(start + 400)]).into_owned());
@@ -244,23 +272,33 @@ fn texts_that_differ(of: &[u8], other: &[u8], found: &[SectionDifference]) -> Ve
 }
 
 fn looks_like_path(text: &str) -> bool {
-    text.split_whitespace().any(|word| word.matches('/').count() >= 2)
+    text.split_whitespace()
+        .any(|word| word.matches('/').count() >= 2)
 }
 
 fn looks_like_time(text: &str) -> bool {
-    const MONTHS: [&str; 12] =
-        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    const MONTHS: [&str; 12] = [
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ];
     let clock = text.as_bytes().windows(8).any(|w| {
         w[2] == b':'
             && w[5] == b':'
-            && [0, 1, 3, 4, 6, 7].iter().all(|i: &usize| w[*i].is_ascii_digit())
+            && [0, 1, 3, 4, 6, 7]
+                .iter()
+                .all(|i: &usize| w[*i].is_ascii_digit())
     });
     let day = text.as_bytes().windows(10).any(|w| {
         w[4] == b'-'
             && w[7] == b'-'
-            && [0, 1, 2, 3, 5, 6, 8, 9].iter().all(|i: &usize| w[*i].is_ascii_digit())
+            && [0, 1, 2, 3, 5, 6, 8, 9]
+                .iter()
+                .all(|i: &usize| w[*i].is_ascii_digit())
     });
-    clock || day || MONTHS.iter().any(|m| text.split_whitespace().any(|word| word == *m))
+    clock
+        || day
+        || MONTHS
+            .iter()
+            .any(|m| text.split_whitespace().any(|word| word == *m))
 }
 
 fn looks_like_commit(text: &str) -> bool {
@@ -277,8 +315,7 @@ mod tests {
         let own = std::fs::read(std::env::current_exe().unwrap()).unwrap();
         let range = {
             let file = object::File::parse(own.as_slice()).unwrap();
-            let (start, size) =
-                file.section_by_name(section).unwrap().file_range().unwrap();
+            let (start, size) = file.section_by_name(section).unwrap().file_range().unwrap();
             start as usize..(start + size) as usize
         };
         let mut other = own.clone();
@@ -314,7 +351,9 @@ mod tests {
         assert!(looks_like_time("2026-11-23"));
         assert!(!looks_like_time("no time at all"));
         assert!(looks_like_path("/home/a/src/lib.rs"));
-        assert!(looks_like_commit("rev 8a1d28a0000000000000000000000000000000aa"));
+        assert!(looks_like_commit(
+            "rev 8a1d28a0000000000000000000000000000000aa"
+        ));
     }
 
     #[test]

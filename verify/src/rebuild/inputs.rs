@@ -67,7 +67,10 @@ impl InputError {
     }
 
     pub(crate) fn fetch(name: &str, why: impl ToString) -> Self {
-        Self::Fetch { name: name.to_owned(), why: why.to_string() }
+        Self::Fetch {
+            name: name.to_owned(),
+            why: why.to_string(),
+        }
     }
 
     /// The command that helps.
@@ -108,9 +111,12 @@ pub fn ensure(
     let rust = rust(&pins.rust, cache, progress)?;
     let auditable = match find(pins::AUDITABLE, pins.cargo_auditable.nar_sha256)? {
         Some(path) => path,
-        None => install(cache, pins::AUDITABLE, pins.cargo_auditable.nar_sha256, |to| {
-            fetch::crates::cargo_auditable(&pins.cargo_auditable, &rust, to, progress)
-        })?,
+        None => install(
+            cache,
+            pins::AUDITABLE,
+            pins.cargo_auditable.nar_sha256,
+            |to| fetch::crates::cargo_auditable(&pins.cargo_auditable, &rust, to, progress),
+        )?,
     };
     let crates = match find(pins::CRATES, pins.crates.nar_sha256)? {
         Some(path) => path,
@@ -119,7 +125,12 @@ pub fn ensure(
         })?,
     };
     progress.done();
-    Ok(Trees { root, rust, auditable, crates })
+    Ok(Trees {
+        root,
+        rust,
+        auditable,
+        crates,
+    })
 }
 
 /// The toolchain. It has two origins; a local one that differs must not hide the permanent one.
@@ -132,8 +143,9 @@ pub(super) fn rust(
     if let Some(path) = find(cache, pins::RUST, digest, progress)? {
         return Ok(path);
     }
-    let local =
-        install(cache, pins::RUST, digest, |to| fetch::rust::from_rustup(pin, to, progress));
+    let local = install(cache, pins::RUST, digest, |to| {
+        fetch::rust::from_rustup(pin, to, progress)
+    });
     let Err(why) = local else { return local };
     install(cache, pins::RUST, digest, |to| {
         fetch::rust::from_archives(pin, cache, to, progress)
@@ -141,7 +153,10 @@ pub(super) fn rust(
     .map_err(|e| match e {
         InputError::Fetch { name, why: remote } => InputError::Fetch {
             name,
-            why: format!("from rustup on this machine: {}; from its address: {remote}", chain(&why)),
+            why: format!(
+                "from rustup on this machine: {}; from its address: {remote}",
+                chain(&why)
+            ),
         },
         other => other,
     })
@@ -161,7 +176,10 @@ fn find(
     digest: Sha256Digest,
     progress: &dyn Progress,
 ) -> Result<Option<PathBuf>, InputError> {
-    for path in [cached(cache, name, digest), store_path::of_tree(name, digest)] {
+    for path in [
+        cached(cache, name, digest),
+        store_path::of_tree(name, digest),
+    ] {
         if !path.exists() {
             continue;
         }
@@ -192,7 +210,11 @@ pub(super) fn install(
 ) -> Result<PathBuf, InputError> {
     let (folder, found) = unpacked(cache, name, make)?;
     if found != digest {
-        return Err(InputError::Differs { name: name.into(), pinned: digest, found });
+        return Err(InputError::Differs {
+            name: name.into(),
+            pinned: digest,
+            found,
+        });
     }
     place(cache, name, digest, &folder)
 }
@@ -251,8 +273,14 @@ pub(super) fn normalise(path: &Path) -> io::Result<()> {
 }
 
 fn set_time(path: &Path) -> io::Result<()> {
-    let second = rustix::fs::Timespec { tv_sec: 1, tv_nsec: 0 };
-    let times = rustix::fs::Timestamps { last_access: second, last_modification: second };
+    let second = rustix::fs::Timespec {
+        tv_sec: 1,
+        tv_nsec: 0,
+    };
+    let times = rustix::fs::Timestamps {
+        last_access: second,
+        last_modification: second,
+    };
     let flags = rustix::fs::AtFlags::SYMLINK_NOFOLLOW;
     rustix::fs::utimensat(rustix::fs::CWD, path, &times, flags)?;
     Ok(())

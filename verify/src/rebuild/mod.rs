@@ -181,7 +181,11 @@ impl Engine {
     /// Nix where it is installed, else namespaces.
     #[must_use]
     pub fn preferred() -> Self {
-        if nix::available().is_ok() { Self::Nix } else { Self::Namespaces }
+        if nix::available().is_ok() {
+            Self::Nix
+        } else {
+            Self::Namespaces
+        }
     }
 }
 
@@ -226,7 +230,9 @@ pub fn default_cache() -> PathBuf {
     if let Some(path) = env::var_os("HALLMARK_CACHE") {
         return path.into();
     }
-    let base = env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|p| p.is_absolute());
+    let base = env::var_os("XDG_CACHE_HOME")
+        .map(PathBuf::from)
+        .filter(|p| p.is_absolute());
     let base = base.or_else(|| env::home_dir().map(|home| home.join(".cache")));
     base.unwrap_or_else(env::temp_dir).join("hallmark")
 }

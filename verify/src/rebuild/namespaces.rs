@@ -28,12 +28,27 @@ pub(super) fn available() -> Result<(), RebuildError> {
         hint: hint.to_owned(),
     };
     if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
-        return Err(missing("it needs Linux on x86_64".into(), "use `--engine nix` with a remote builder"));
+        return Err(missing(
+            "it needs Linux on x86_64".into(),
+            "use `--engine nix` with a remote builder",
+        ));
     }
     for (file, value, setting) in [
-        ("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "1", "sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0"),
-        ("/proc/sys/kernel/unprivileged_userns_clone", "0", "sudo sysctl kernel.unprivileged_userns_clone=1"),
-        ("/proc/sys/user/max_user_namespaces", "0", "sudo sysctl user.max_user_namespaces=10000"),
+        (
+            "/proc/sys/kernel/apparmor_restrict_unprivileged_userns",
+            "1",
+            "sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0",
+        ),
+        (
+            "/proc/sys/kernel/unprivileged_userns_clone",
+            "0",
+            "sudo sysctl kernel.unprivileged_userns_clone=1",
+        ),
+        (
+            "/proc/sys/user/max_user_namespaces",
+            "0",
+            "sudo sysctl user.max_user_namespaces=10000",
+        ),
     ] {
         let set = fs::read_to_string(file).is_ok_and(|text| text.trim() == value);
         let root = rustix::process::geteuid().is_root() && !file.contains("max_user");
@@ -59,7 +74,10 @@ pub(super) fn build(
     fs::write(&enter, ENTER).map_err(RebuildError::io("written", &enter))?;
     let recipe = at("recipe");
     fs::create_dir(&recipe).map_err(RebuildError::io("made", &recipe))?;
-    let script = request.source.join(&request.plan.build().recipe).join("build.sh");
+    let script = request
+        .source
+        .join(&request.plan.build().recipe)
+        .join("build.sh");
     let copy = recipe.join("build.sh");
     fs::copy(&script, &copy).map_err(RebuildError::io("read", &script))?;
     let manifests = at("manifests");
@@ -69,7 +87,14 @@ pub(super) fn build(
         inputs::normalise(tree).map_err(RebuildError::io("prepared", tree))?;
     }
 
-    let run = Run { request, trees, enter: &enter, recipe: &recipe, scratch: scratch.path(), progress };
+    let run = Run {
+        request,
+        trees,
+        enter: &enter,
+        recipe: &recipe,
+        scratch: scratch.path(),
+        progress,
+    };
     let (auditable, _) = run.kept(Stage::Auditable, &trees.auditable, None)?;
     let (deps, reused) = run.kept(Stage::Deps, &manifests, Some(&auditable))?;
     let out = at("binaries");
@@ -93,7 +118,10 @@ pub(super) fn build(
         copied.push(to);
     }
     inputs::remove_tree(scratch.path()).map_err(RebuildError::io("removed", scratch.path()))?;
-    Ok(Made { bin: kept, dependencies_reused: reused })
+    Ok(Made {
+        bin: kept,
+        dependencies_reused: reused,
+    })
 }
 
 /// What all stages of one build share.
@@ -122,11 +150,16 @@ impl Run<'_> {
         reads.extend(deps);
         let plan = self.request.plan;
         let binaries: Vec<&str> = plan.binaries().iter().map(|b| b.name.as_str()).collect();
-        let texts = [ENTER, &plan.packages().join(" "), &binaries.join(" "), plan.target().triple()];
+        let texts = [
+            ENTER,
+            &plan.packages().join(" "),
+            &binaries.join(" "),
+            plan.target().triple(),
+        ];
         let variation = format!("{:?}", self.request.variation);
         let texts: Vec<&str> = texts.into_iter().chain([variation.as_str()]).collect();
-        let key = stages::key(stage, &reads, &texts)
-            .map_err(RebuildError::io("read", self.scratch))?;
+        let key =
+            stages::key(stage, &reads, &texts).map_err(RebuildError::io("read", self.scratch))?;
         let folder = self.request.cache.join("stages");
         let path = folder.join(format!("{key}-{}", stage.name()));
         if path.exists() && self.request.reuse_dependencies {
@@ -152,7 +185,8 @@ impl Run<'_> {
         out: &Path,
     ) -> Result<(), RebuildError> {
         let name = stage.name();
-        self.progress.step(&format!("building {name} in namespaces"));
+        self.progress
+            .step(&format!("building {name} in namespaces"));
         let scratch = self.scratch.join(format!("{name}-scratch"));
         for folder in [&scratch, out] {
             fs::create_dir(folder).map_err(RebuildError::io("made", folder))?;
@@ -206,7 +240,10 @@ impl Run<'_> {
         if ended.success {
             Ok(())
         } else {
-            Err(RebuildError::Failed { stage: name.to_owned(), log: ended.log })
+            Err(RebuildError::Failed {
+                stage: name.to_owned(),
+                log: ended.log,
+            })
         }
     }
 }

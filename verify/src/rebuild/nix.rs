@@ -20,8 +20,15 @@ use sbom::digest::Sha256Digest;
 
 /// Options of every call: the sandbox or nothing, and no binary cache.
 const OPTIONS: [&str; 9] = [
-    "--option", "sandbox", "true", "--option", "sandbox-fallback", "false", "--option",
-    "substitute", "false",
+    "--option",
+    "sandbox",
+    "true",
+    "--option",
+    "sandbox-fallback",
+    "false",
+    "--option",
+    "substitute",
+    "false",
 ];
 
 /// Whether Nix is installed.
@@ -37,7 +44,8 @@ fn missing(why: String) -> RebuildError {
     RebuildError::EngineMissing {
         engine: Engine::Nix,
         why,
-        hint: "install Nix with `sudo apt-get install nix-bin`, or pass `--engine namespaces`".into(),
+        hint: "install Nix with `sudo apt-get install nix-bin`, or pass `--engine namespaces`"
+            .into(),
     }
 }
 
@@ -50,8 +58,8 @@ pub(super) fn build(
     for ((name, digest), path) in pins.trees().into_iter().zip(trees.in_order()) {
         add_to_store(name, digest, path, progress)?;
     }
-    let source = fs::canonicalize(request.source)
-        .map_err(RebuildError::io("found", request.source))?;
+    let source =
+        fs::canonicalize(request.source).map_err(RebuildError::io("found", request.source))?;
     let recipe = source.join(&request.plan.build().recipe).join("build.nix");
 
     progress.step("asking Nix what is built already");
@@ -72,17 +80,33 @@ pub(super) fn build(
             .map_err(|e| missing(e.to_string()))?;
         progress.done();
         if ended.success {
-            return Ok(Made { bin: out.join("bin"), dependencies_reused: reused });
+            return Ok(Made {
+                bin: out.join("bin"),
+                dependencies_reused: reused,
+            });
         }
         if differing.join("bin").is_dir() {
-            return Ok(Made { bin: differing.join("bin"), dependencies_reused: reused });
+            return Ok(Made {
+                bin: differing.join("bin"),
+                dependencies_reused: reused,
+            });
         }
-        return Err(RebuildError::Failed { stage: "binaries".to_owned(), log: ended.log });
+        return Err(RebuildError::Failed {
+            stage: "binaries".to_owned(),
+            log: ended.log,
+        });
     }
     progress.step("building in Nix's sandbox");
-    run(&mut nix_build(request, &source, &recipe, "binaries"), "binaries", progress)?;
+    run(
+        &mut nix_build(request, &source, &recipe, "binaries"),
+        "binaries",
+        progress,
+    )?;
     progress.done();
-    Ok(Made { bin: out.join("bin"), dependencies_reused: reused })
+    Ok(Made {
+        bin: out.join("bin"),
+        dependencies_reused: reused,
+    })
 }
 
 /// Without a daemon, root's Nix wants a group of build users; where the machine has none, builds
@@ -105,7 +129,11 @@ fn is_valid(path: &Path) -> bool {
 /// `nix-build` on the recipe's expression, with source and time as arguments.
 fn nix_build(request: &BuildRequest<'_>, source: &Path, recipe: &Path, attribute: &str) -> Command {
     let mut nix = Command::new("nix-build");
-    nix.args(OPTIONS).args(builder_users()).arg("--no-out-link").arg(recipe).args(["--attr", attribute]);
+    nix.args(OPTIONS)
+        .args(builder_users())
+        .arg("--no-out-link")
+        .arg(recipe)
+        .args(["--attr", attribute]);
     arguments(&mut nix, request, source);
     if let Some(builders) = request.nix_builders {
         nix.args(["--builders", builders, "--max-jobs", "0"]);
@@ -117,7 +145,9 @@ fn arguments(nix: &mut Command, request: &BuildRequest<'_>, source: &Path) {
     // The name is fixed, so that the derivation does not depend on where the source stands.
     let path = nix_string(&source.to_string_lossy());
     nix.args(["--arg", "src"])
-        .arg(format!("builtins.path {{ path = /. + {path}; name = \"source\"; }}"))
+        .arg(format!(
+            "builtins.path {{ path = /. + {path}; name = \"source\"; }}"
+        ))
         .args(["--argstr", "epoch"])
         .arg(request.source_date_epoch.to_string())
         .args(["--arg", "root"])
@@ -146,13 +176,19 @@ fn run(nix: &mut Command, stage: &str, progress: &dyn Progress) -> Result<String
     if ended.success {
         Ok(ended.stdout)
     } else {
-        Err(RebuildError::Failed { stage: stage.to_owned(), log: ended.log })
+        Err(RebuildError::Failed {
+            stage: stage.to_owned(),
+            log: ended.log,
+        })
     }
 }
 
 /// A Nix string literal: nothing in it is interpreted.
 fn nix_string(text: &str) -> String {
-    let escaped = text.replace('\\', "\\\\").replace('"', "\\\"").replace("${", "\\${");
+    let escaped = text
+        .replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace("${", "\\${");
     format!("\"{escaped}\"")
 }
 
@@ -178,7 +214,11 @@ pub(super) fn add_to_store(
     if Path::new(put) == place {
         Ok(())
     } else {
-        Err(InputError::fetch(name, format!("Nix put it at {put}, not at {}", place.display())).into())
+        Err(InputError::fetch(
+            name,
+            format!("Nix put it at {put}, not at {}", place.display()),
+        )
+        .into())
     }
 }
 

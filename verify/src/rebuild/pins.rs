@@ -139,7 +139,9 @@ pub enum PinError {
         why: String,
     },
     /// Cargo.lock changed since the crates were pinned.
-    #[error("Cargo.lock is not the one that the crates were pinned for (pinned `{pinned}`, found `{found}`)")]
+    #[error(
+        "Cargo.lock is not the one that the crates were pinned for (pinned `{pinned}`, found `{found}`)"
+    )]
     StaleLock {
         /// Digest in the pins.
         pinned: Sha256Digest,
@@ -153,7 +155,9 @@ impl PinError {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::StaleLock { .. } => Some("pin the crates anew with `cargo xtask inputs update`".into()),
+            Self::StaleLock { .. } => {
+                Some("pin the crates anew with `cargo xtask inputs update`".into())
+            }
             Self::Read { .. } => Some("make the file with `cargo xtask inputs update`".into()),
             Self::Syntax { .. } => None,
         }
@@ -166,10 +170,16 @@ impl Pins {
     /// # Errors
     /// [`PinError::Syntax`] with the place.
     pub fn parse(text: &str, path: &Path) -> Result<Self, PinError> {
-        let syntax = |why: String| PinError::Syntax { path: path.to_owned(), why };
+        let syntax = |why: String| PinError::Syntax {
+            path: path.to_owned(),
+            why,
+        };
         let pins: Self = serde_json::from_str(text).map_err(|e| syntax(e.to_string()))?;
         if pins.version != 1 {
-            return Err(syntax(format!("version `{}` is not known, `1` is", pins.version)));
+            return Err(syntax(format!(
+                "version `{}` is not known, `1` is",
+                pins.version
+            )));
         }
         if let Some(p) = pins.root.packages.iter().find(|p| !is_pool_path(&p.path)) {
             return Err(syntax(format!("`{}` is no path in a Debian pool", p.path)));
@@ -187,7 +197,10 @@ impl Pins {
         let pins = Self::parse(&text, &path)?;
         let found = Sha256Digest::of(read(&source.join("Cargo.lock"))?.as_bytes());
         if found != pins.crates.cargo_lock_sha256 {
-            return Err(PinError::StaleLock { pinned: pins.crates.cargo_lock_sha256, found });
+            return Err(PinError::StaleLock {
+                pinned: pins.crates.cargo_lock_sha256,
+                found,
+            });
         }
         Ok(pins)
     }
@@ -259,16 +272,24 @@ impl DebianRoot {
     /// Permanent address of a package.
     #[must_use]
     pub fn url_of(&self, package: &DebianPackage) -> String {
-        format!("https://snapshot.debian.org/archive/debian/{}/{}", self.snapshot, package.path)
+        format!(
+            "https://snapshot.debian.org/archive/debian/{}/{}",
+            self.snapshot, package.path
+        )
     }
 }
 
 fn is_pool_path(path: &str) -> bool {
     path.starts_with("pool/")
         && path.ends_with(".deb")
-        && path.split('/').all(|part| !part.is_empty() && part != "." && part != "..")
+        && path
+            .split('/')
+            .all(|part| !part.is_empty() && part != "." && part != "..")
 }
 
 fn read(path: &Path) -> Result<String, PinError> {
-    std::fs::read_to_string(path).map_err(|source| PinError::Read { path: path.to_owned(), source })
+    std::fs::read_to_string(path).map_err(|source| PinError::Read {
+        path: path.to_owned(),
+        source,
+    })
 }

@@ -44,11 +44,15 @@ impl Standard {
     /// Nothing is shown until the first step.
     #[must_use]
     pub fn new() -> Self {
-        Self { current: Mutex::new(None) }
+        Self {
+            current: Mutex::new(None),
+        }
     }
 
     fn end(&self) {
-        let Ok(mut current) = self.current.lock() else { return };
+        let Ok(mut current) = self.current.lock() else {
+            return;
+        };
         if let Some((what, since, bar)) = current.take() {
             let seconds = since.elapsed().as_secs_f64();
             if let Some(bar) = bar {

@@ -36,7 +36,10 @@ impl Stage {
 
 /// Names that decide the dependencies; `build.nix` filters by the same ones.
 fn is_manifest(name: &str) -> bool {
-    matches!(name, "Cargo.toml" | "Cargo.lock" | "config.toml" | "rust-toolchain.toml")
+    matches!(
+        name,
+        "Cargo.toml" | "Cargo.lock" | "config.toml" | "rust-toolchain.toml"
+    )
 }
 
 /// Copies folders and manifests of a source tree, and nothing else, to `target`.

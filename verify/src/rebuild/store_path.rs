@@ -15,7 +15,10 @@ const DIGITS: &[u8; 32] = b"0123456789abcdfghijklmnpqrsvwxyz";
 pub fn of_tree(name: &str, nar_sha256: Sha256Digest) -> PathBuf {
     let fingerprint = format!("source:sha256:{nar_sha256}:/nix/store:{name}");
     let digest = Sha256Digest::of(fingerprint.as_bytes());
-    PathBuf::from(format!("/nix/store/{}-{name}", base32(&fold(digest.as_bytes()))))
+    PathBuf::from(format!(
+        "/nix/store/{}-{name}",
+        base32(&fold(digest.as_bytes()))
+    ))
 }
 
 /// Folds 32 bytes into 20, as Nix does for store paths.

@@ -36,7 +36,11 @@ pub fn cargo_auditable(
     let found = cargo_auditable_crate(&pin.version, rust, target, progress)?;
     if found != pin.sha256 {
         let name = "cargo-auditable".to_owned();
-        return Err(InputError::Differs { name, pinned: pin.sha256, found });
+        return Err(InputError::Differs {
+            name,
+            pinned: pin.sha256,
+            found,
+        });
     }
     Ok(())
 }
@@ -59,20 +63,35 @@ pub(super) fn cargo_auditable_crate(
         "[package]\nname = \"fetch\"\nedition = \"2021\"\n[workspace]\n[dependencies]\n{name} = \"={version}\"\n"
     );
     fs::write(&manifest, text).map_err(failed)?;
-    cargo(name, rust, &["generate-lockfile"], &manifest, None, progress)?;
+    cargo(
+        name,
+        rust,
+        &["generate-lockfile"],
+        &manifest,
+        None,
+        progress,
+    )?;
     let outer = work.path().join("vendor");
     vendor(name, &manifest, rust, &outer, progress)?;
 
     let fetched = outer.join(format!("{name}-{version}"));
     let source = target.join(name);
     // The folders may lie on two file systems.
-    fs::rename(&fetched, &source).or_else(|_| copy_tree(&fetched, &source)).map_err(failed)?;
+    fs::rename(&fetched, &source)
+        .or_else(|_| copy_tree(&fetched, &source))
+        .map_err(failed)?;
     let checksum = source.join(".cargo-checksum.json");
     let json: serde_json::Value = serde_json::from_slice(&fs::read(&checksum).map_err(failed)?)
         .map_err(|e| InputError::fetch(name, e))?;
     let digest = json["package"].as_str().and_then(|text| text.parse().ok());
     let digest = digest.ok_or_else(|| InputError::fetch(name, "cargo wrote no checksum"))?;
-    vendor(name, &source.join("Cargo.toml"), rust, &target.join("vendor"), progress)?;
+    vendor(
+        name,
+        &source.join("Cargo.toml"),
+        rust,
+        &target.join("vendor"),
+        progress,
+    )?;
     Ok(digest)
 }
 
@@ -83,7 +102,14 @@ fn vendor(
     target: &Path,
     progress: &dyn Progress,
 ) -> Result<(), InputError> {
-    cargo(name, rust, &["vendor", "--locked", "--versioned-dirs"], manifest, Some(target), progress)?;
+    cargo(
+        name,
+        rust,
+        &["vendor", "--locked", "--versioned-dirs"],
+        manifest,
+        Some(target),
+        progress,
+    )?;
     // Without dependencies cargo makes no folder.
     fs::create_dir_all(target).map_err(InputError::io(target))
 }
@@ -97,9 +123,19 @@ fn cargo(
     progress: &dyn Progress,
 ) -> Result<(), InputError> {
     let mut cargo = Command::new(rust.join("bin/cargo"));
-    cargo.args(arguments).arg("--manifest-path").arg(manifest).args(target);
+    cargo
+        .args(arguments)
+        .arg("--manifest-path")
+        .arg(manifest)
+        .args(target);
     // rustup's and cargo's own variables would choose another toolchain or target folder.
-    for variable in ["CARGO", "RUSTUP_TOOLCHAIN", "CARGO_TARGET_DIR", "RUSTFLAGS", "RUSTC_WRAPPER"] {
+    for variable in [
+        "CARGO",
+        "RUSTUP_TOOLCHAIN",
+        "CARGO_TARGET_DIR",
+        "RUSTFLAGS",
+        "RUSTC_WRAPPER",
+    ] {
         cargo.env_remove(variable);
     }
     cargo.env("RUSTC", rust.join("bin/rustc"));
@@ -107,7 +143,11 @@ fn cargo(
         cargo.current_dir(folder);
     }
     let ended = command::run(&mut cargo, progress).map_err(|e| InputError::fetch(name, e))?;
-    if ended.success { Ok(()) } else { Err(InputError::fetch(name, ended.log)) }
+    if ended.success {
+        Ok(())
+    } else {
+        Err(InputError::fetch(name, ended.log))
+    }
 }
 
 fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {

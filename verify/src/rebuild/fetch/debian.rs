@@ -20,7 +20,9 @@ use crate::rebuild::{
 };
 
 /// Folders of `usr/share` that no build reads.
-const LEFT_OUT: [&str; 8] = ["doc", "man", "locale", "info", "lintian", "bug", "gdb", "gcc"];
+const LEFT_OUT: [&str; 8] = [
+    "doc", "man", "locale", "info", "lintian", "bug", "gdb", "gcc",
+];
 
 /// Fills `target` with what the packages hold under `/usr`, merged: `/bin`, `/lib`, `/lib64` and
 /// `/sbin` of a package belong to it too.
@@ -103,7 +105,9 @@ fn by_apt(wanted: &[&DebianPackage], debs: &Path, progress: &dyn Progress) -> Op
     };
     let wanted: BTreeMap<_, _> = wanted.iter().map(|p| (p.sha256, *p)).collect();
     for entry in fs::read_dir(work.path()).into_iter().flatten().flatten() {
-        let Ok(bytes) = fs::read(entry.path()) else { continue };
+        let Ok(bytes) = fs::read(entry.path()) else {
+            continue;
+        };
         if let Some(package) = wanted.get(&Sha256Digest::of(&bytes))
             && let Err(e) = fs::rename(entry.path(), deb_path(debs, package))
         {
@@ -149,14 +153,18 @@ fn unpack(deb: &[u8], target: &Path) -> io::Result<()> {
             _ => {}
         }
     }
-    Err(io::Error::other("it holds no data archive that is known (xz, zstd or plain)"))
+    Err(io::Error::other(
+        "it holds no data archive that is known (xz, zstd or plain)",
+    ))
 }
 
 fn untar(reader: impl Read, target: &Path) -> io::Result<()> {
     let mut archive = tar::Archive::new(reader);
     for entry in archive.entries()? {
         let mut entry = entry?;
-        let Some(inner) = place_of(&entry.path()?)? else { continue };
+        let Some(inner) = place_of(&entry.path()?)? else {
+            continue;
+        };
         let path = target.join(&inner);
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent)?;
@@ -167,12 +175,16 @@ fn untar(reader: impl Read, target: &Path) -> io::Result<()> {
                 write_file(&mut entry, &path)?;
             }
             tar::EntryType::Symlink => {
-                let to = entry.link_name()?.ok_or_else(|| io::Error::other("a link to nowhere"))?;
+                let to = entry
+                    .link_name()?
+                    .ok_or_else(|| io::Error::other("a link to nowhere"))?;
                 remove_if_there(&path)?;
                 std::os::unix::fs::symlink(to, &path)?;
             }
             tar::EntryType::Link => {
-                let to = entry.link_name()?.ok_or_else(|| io::Error::other("a link to nowhere"))?;
+                let to = entry
+                    .link_name()?
+                    .ok_or_else(|| io::Error::other("a link to nowhere"))?;
                 let Some(from) = place_of(&to)? else { continue };
                 remove_if_there(&path)?;
                 fs::hard_link(target.join(from), &path)?;
@@ -230,8 +242,14 @@ mod tests {
     #[test]
     fn packages_are_merged_under_usr_and_cannot_leave_it() {
         let place = |p: &str| place_of(Path::new(p)).map(|o| o.map(|p| p.display().to_string()));
-        assert_eq!(place("./bin/busybox").unwrap().as_deref(), Some("bin/busybox"));
-        assert_eq!(place("./usr/lib/gcc/x").unwrap().as_deref(), Some("lib/gcc/x"));
+        assert_eq!(
+            place("./bin/busybox").unwrap().as_deref(),
+            Some("bin/busybox")
+        );
+        assert_eq!(
+            place("./usr/lib/gcc/x").unwrap().as_deref(),
+            Some("lib/gcc/x")
+        );
         assert_eq!(place("./etc/passwd").unwrap(), None);
         assert_eq!(place("./usr/share/doc/x").unwrap(), None);
         assert!(place("./usr/../../etc/passwd").is_err());

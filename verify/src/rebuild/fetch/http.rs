@@ -27,7 +27,10 @@ pub(super) fn get(url: &str, limit_bytes: u64) -> Result<Vec<u8>, String> {
         .new_agent();
     let response = agent.get(url).call().map_err(|e| e.to_string())?;
     let mut bytes = Vec::new();
-    let mut body = response.into_body().into_reader().take(limit_bytes.saturating_add(1));
+    let mut body = response
+        .into_body()
+        .into_reader()
+        .take(limit_bytes.saturating_add(1));
     body.read_to_end(&mut bytes).map_err(|e| e.to_string())?;
     if bytes.len() as u64 > limit_bytes {
         return Err(format!("more than {limit_bytes} bytes came"));

@@ -52,7 +52,9 @@ pub fn rustup_folder(pin: &RustToolchain) -> Result<PathBuf, InputError> {
         .map(PathBuf::from)
         .or_else(|| env::home_dir().map(|home| home.join(".rustup")))
         .ok_or_else(|| InputError::fetch("rust", "no home folder to look for rustup in"))?;
-    let folder = home.join("toolchains").join(format!("{}-{}", pin.version, pin.host));
+    let folder = home
+        .join("toolchains")
+        .join(format!("{}-{}", pin.version, pin.host));
     if folder.join("bin/cargo").exists() {
         return Ok(folder);
     }
@@ -64,8 +66,10 @@ pub fn rustup_folder(pin: &RustToolchain) -> Result<PathBuf, InputError> {
 fn component_files(folder: &Path, pin: &RustToolchain) -> Result<BTreeSet<PathBuf>, InputError> {
     let mut files = BTreeSet::new();
     for component in &pin.components {
-        let path =
-            folder.join(format!("lib/rustlib/manifest-{}-{}", component.name, pin.host));
+        let path = folder.join(format!(
+            "lib/rustlib/manifest-{}-{}",
+            component.name, pin.host
+        ));
         let text = fs::read_to_string(&path).map_err(InputError::io(&path))?;
         for line in text.lines() {
             // `file:PATH` or `dir:PATH`, as rust-installer writes them.
@@ -101,8 +105,13 @@ fn belongs(path: &str) -> bool {
 /// Archives and rustup do not agree on every mode, so the place decides: programs are what stands
 /// in a folder of programs.
 fn make_uniform(inner: &Path, path: &Path) -> io::Result<()> {
-    let program = inner.parent().is_some_and(|p| p.ends_with("bin") || p.ends_with("gcc-ld"));
-    fs::set_permissions(path, fs::Permissions::from_mode(if program { 0o755 } else { 0o644 }))
+    let program = inner
+        .parent()
+        .is_some_and(|p| p.ends_with("bin") || p.ends_with("gcc-ld"));
+    fs::set_permissions(
+        path,
+        fs::Permissions::from_mode(if program { 0o755 } else { 0o644 }),
+    )
 }
 
 /// Unpacks the archives of the distribution.
@@ -139,7 +148,11 @@ fn archive(component: &RustComponent, folder: &Path) -> Result<Vec<u8>, InputErr
     let found = Sha256Digest::of(&bytes);
     if found != component.sha256 {
         let name = component.name.clone();
-        return Err(InputError::Differs { name, pinned: component.sha256, found });
+        return Err(InputError::Differs {
+            name,
+            pinned: component.sha256,
+            found,
+        });
     }
     fs::write(&path, &bytes).map_err(InputError::io(&path))?;
     Ok(bytes)
@@ -153,7 +166,10 @@ fn untar(reader: impl Read, target: &Path) -> io::Result<()> {
             continue;
         }
         let path = entry.path()?.into_owned();
-        if path.components().any(|c| !matches!(c, Component::Normal(_))) {
+        if path
+            .components()
+            .any(|c| !matches!(c, Component::Normal(_)))
+        {
             return Err(io::Error::other(format!("the path `{}`", path.display())));
         }
         let inner: PathBuf = path.components().skip(2).collect();

@@ -126,13 +126,22 @@ pub fn pins(
     let _lock = inputs::lock(cache)?;
     let cargo_auditable = match (&old, &update.cargo_auditable) {
         (Some(old), None) => old.cargo_auditable.clone(),
-        (_, version) => {
-            auditable(version.as_deref().unwrap_or(CARGO_AUDITABLE), &tools, cache, progress)?
-        }
+        (_, version) => auditable(
+            version.as_deref().unwrap_or(CARGO_AUDITABLE),
+            &tools,
+            cache,
+            progress,
+        )?,
     };
     let crates = vendored(workspace, &tools, cache, progress)?;
     progress.done();
-    Ok(Pins { version: 1, root, rust, cargo_auditable, crates })
+    Ok(Pins {
+        version: 1,
+        root,
+        rust,
+        cargo_auditable,
+        crates,
+    })
 }
 
 fn debian_root(
@@ -146,11 +155,19 @@ fn debian_root(
         packages.push(apt_package(name, progress)?);
     }
     let format = format_description!("[year][month][day]T000000Z");
-    let snapshot = now.format(&format).map_err(|e| InputError::fetch("root", e))?;
+    let snapshot = now
+        .format(&format)
+        .map_err(|e| InputError::fetch("root", e))?;
     let nar_sha256 = Sha256Digest::of(b"");
-    let mut root = DebianRoot { nar_sha256, suite: SUITE.to_owned(), snapshot, packages };
-    let (folder, digest) =
-        inputs::unpacked(cache, ROOT, |to| debian::unpacked_root(&root, cache, to, progress))?;
+    let mut root = DebianRoot {
+        nar_sha256,
+        suite: SUITE.to_owned(),
+        snapshot,
+        packages,
+    };
+    let (folder, digest) = inputs::unpacked(cache, ROOT, |to| {
+        debian::unpacked_root(&root, cache, to, progress)
+    })?;
     inputs::place(cache, ROOT, digest, &folder)?;
     root.nar_sha256 = digest;
     Ok(root)
@@ -162,7 +179,11 @@ fn apt_package(name: &str, progress: &dyn Progress) -> Result<DebianPackage, Inp
     let ask = |arguments: &[&str]| -> Result<String, InputError> {
         let ended = command::run(Command::new("apt-cache").args(arguments), progress)
             .map_err(|e| InputError::fetch(name, format!("apt-cache: {e}")))?;
-        if ended.success { Ok(ended.stdout) } else { Err(InputError::fetch(name, ended.log)) }
+        if ended.success {
+            Ok(ended.stdout)
+        } else {
+            Err(InputError::fetch(name, ended.log))
+        }
     };
     let versions = ask(&["madison", name])?;
     let version = versions
@@ -172,15 +193,21 @@ fn apt_package(name: &str, progress: &dyn Progress) -> Result<DebianPackage, Inp
         .ok_or_else(|| InputError::fetch(name, format!("apt offers none from {SUITE}")))?;
     let show = ask(&["show", "--no-all-versions", &format!("{name}={version}")])?;
     let field = |key: &str| {
-        let line = show.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(": "));
+        let line = show
+            .lines()
+            .find_map(|line| line.strip_prefix(key)?.strip_prefix(": "));
         line.ok_or_else(|| InputError::fetch(name, format!("apt shows no {key}")))
     };
     Ok(DebianPackage {
         name: name.to_owned(),
         version: version.clone(),
         path: field("Filename")?.to_owned(),
-        size_bytes: field("Size")?.parse().map_err(|e| InputError::fetch(name, e))?,
-        sha256: field("SHA256")?.parse().map_err(|e| InputError::fetch(name, e))?,
+        size_bytes: field("Size")?
+            .parse()
+            .map_err(|e| InputError::fetch(name, e))?,
+        sha256: field("SHA256")?
+            .parse()
+            .map_err(|e| InputError::fetch(name, e))?,
     })
 }
 
@@ -224,7 +251,9 @@ fn toolchain(
         pin.components.push(RustComponent {
             name: name.to_owned(),
             url: text("xz_url")?.to_owned(),
-            sha256: text("xz_hash")?.parse().map_err(|e| InputError::fetch(name, e))?,
+            sha256: text("xz_hash")?
+                .parse()
+                .map_err(|e| InputError::fetch(name, e))?,
         });
     }
     let (folder, digest) =
@@ -257,7 +286,11 @@ fn auditable(
     })?;
     inputs::place(cache, AUDITABLE, nar_sha256, &folder)?;
     let sha256 = sha256.ok_or_else(|| InputError::fetch("cargo-auditable", "nothing came"))?;
-    Ok(CargoAuditable { nar_sha256, version: version.to_owned(), sha256 })
+    Ok(CargoAuditable {
+        nar_sha256,
+        version: version.to_owned(),
+        sha256,
+    })
 }
 
 fn vendored(
@@ -266,10 +299,14 @@ fn vendored(
     cache: &Path,
     progress: &dyn Progress,
 ) -> Result<Crates, InputError> {
-    let (folder, nar_sha256) =
-        inputs::unpacked(cache, CRATES, |to| crates::vendored(workspace, tools, to, progress))?;
+    let (folder, nar_sha256) = inputs::unpacked(cache, CRATES, |to| {
+        crates::vendored(workspace, tools, to, progress)
+    })?;
     inputs::place(cache, CRATES, nar_sha256, &folder)?;
     let path = workspace.join("Cargo.lock");
     let lock = fs::read(&path).map_err(InputError::io(&path))?;
-    Ok(Crates { nar_sha256, cargo_lock_sha256: Sha256Digest::of(&lock) })
+    Ok(Crates {
+        nar_sha256,
+        cargo_lock_sha256: Sha256Digest::of(&lock),
+    })
 }
