@@ -1,7 +1,7 @@
 //! The report that a release ships as `advisories.json`: which database, when, what it found, and
 //! what was accepted by whom. It is written and read through the same types.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use time::{Date, OffsetDateTime};
@@ -134,7 +134,8 @@ impl Report {
         rules: &Rules<'_>,
     ) -> Result<Self, DatabaseError> {
         let mut subjects = Vec::new();
-        let mut findings: BTreeSet<Finding> = BTreeSet::new();
+        // The same advisory for the same version in two binaries is one finding; linked in wins.
+        let mut findings: BTreeMap<(String, String, String), Finding> = BTreeMap::new();
         let mut not_covered = BTreeSet::new();
         for (name, packages) in inventories {
             subjects.push(Subject {
@@ -142,7 +143,13 @@ impl Report {
                 packages: packages.len(),
             });
             for finding in database.affecting(packages, rules.target)? {
-                merge(&mut findings, finding);
+                let key = (
+                    finding.package.clone(),
+                    finding.version.clone(),
+                    finding.id.clone(),
+                );
+                let kept = findings.entry(key).or_insert_with(|| finding.clone());
+                kept.used_for = kept.used_for.max(finding.used_for);
             }
             not_covered.extend(
                 packages
@@ -156,7 +163,7 @@ impl Report {
         stops_at.insert(FindingKind::Vulnerability);
         let mut used = BTreeSet::new();
         let findings: Vec<Judged> = findings
-            .into_iter()
+            .into_values()
             .map(|finding| {
                 let decision = decide(&finding, &stops_at, rules, &mut used);
                 Judged { finding, decision }
@@ -211,27 +218,6 @@ impl Report {
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         json::to_bytes(&serde_json::to_value(self).expect("a report has only text as names"))
-    }
-}
-
-/// The same advisory for the same version in two binaries is one finding; linked in wins.
-fn merge(findings: &mut BTreeSet<Finding>, finding: Finding) {
-    let same = findings
-        .iter()
-        .find(|other| {
-            (&other.id, &other.package, &other.version)
-                == (&finding.id, &finding.package, &finding.version)
-        })
-        .cloned();
-    match same {
-        Some(other) if other.used_for >= finding.used_for => {}
-        Some(other) => {
-            findings.remove(&other);
-            findings.insert(finding);
-        }
-        None => {
-            findings.insert(finding);
-        }
     }
 }
 

@@ -20,7 +20,11 @@ pub(super) fn edges(graph: &DepGraph, sbom: &ReadSbom, out: &mut BTreeSet<Differ
         .collect();
     let root = graph.root();
     let root_version = root.version().to_string();
-    let is_subject = |component: &ReadComponent| sbom.subject.as_ref() == Some(component);
+    let is_subject = |component: &ReadComponent| {
+        sbom.subject
+            .as_ref()
+            .is_some_and(|subject| std::ptr::eq(subject, component))
+    };
     let key = |component: &'_ ReadComponent| -> Option<(String, String)> {
         if is_subject(component) {
             return Some((root.name().to_owned(), root_version.clone()));

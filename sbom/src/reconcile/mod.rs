@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use crate::model::package::PackageId;
+use crate::model::package::{Package, PackageId};
 use crate::read::ReadSbom;
 use crate::source::cargo_lock::LockGraph;
 use crate::source::dep_v0::DepGraph;
@@ -54,17 +54,19 @@ pub fn reconcile(
         in_sbom = Some(packages::against_sbom(graph, sbom, lock, &mut differences));
     }
     let named: BTreeSet<&PackageId> = differences.iter().filter_map(Difference::package).collect();
-    let compared = if sbom.is_none() && lock.is_none() {
-        0
-    } else {
-        graph
-            .packages()
-            .iter()
-            .filter(|package| {
-                !named.contains(&package.id)
-                    && !differences.iter().any(|d| matches!(d, Difference::VersionDiffers { name, .. } if name == package.name()))
-            })
-            .count()
+    let wrong_version: BTreeSet<&str> = differences
+        .iter()
+        .filter_map(|difference| match difference {
+            Difference::VersionDiffers { name, .. } => Some(name.as_str()),
+            _ => None,
+        })
+        .collect();
+    let agrees = |package: &&Package| {
+        !named.contains(&package.id) && !wrong_version.contains(package.name())
+    };
+    let compared = match (sbom, lock) {
+        (None, None) => 0,
+        _ => graph.packages().iter().filter(agrees).count(),
     };
     Reconciliation {
         in_binary: graph.packages().len(),

@@ -81,41 +81,40 @@ pub(super) fn against_sbom(
             }
         }
     }
-    let mut extra: Vec<&ReadComponent> = claimed
-        .iter()
-        .copied()
-        .filter(|component| {
-            let known =
-                in_binary.contains_key(&(component.name.as_str(), component.version.clone()));
-            let is_root = component.name == root.name() && component.version == version;
-            !known && !is_root && component.scope != Some(Scope::Excluded)
-        })
-        .collect();
-    // One version here and one there of the same name is a wrong version, not two findings.
-    missing.retain(|package| {
-        let same_name: Vec<usize> = extra
-            .iter()
-            .enumerate()
-            .filter(|(_, c)| c.name == package.name())
-            .map(|(n, _)| n)
-            .collect();
-        if let [only] = same_name[..] {
-            let component = extra.remove(only);
-            out.insert(Difference::VersionDiffers {
-                name: package.name().to_owned(),
-                binary: package.version().to_string(),
-                sbom: component.version.clone(),
-            });
-            return false;
+    let mut extra: BTreeMap<&str, Vec<&ReadComponent>> = BTreeMap::new();
+    for component in claimed.iter().copied() {
+        let known = in_binary.contains_key(&(component.name.as_str(), component.version.clone()));
+        let is_root = component.name == root.name() && component.version == version;
+        if !known && !is_root && component.scope != Some(Scope::Excluded) {
+            extra.entry(&component.name).or_default().push(component);
         }
-        true
-    });
-    out.extend(missing.into_iter().map(|p| Difference::MissingInSbom {
-        package: p.id.clone(),
-    }));
-    out.extend(extra.into_iter().map(|c| Difference::NotInBinary {
-        component: label(c),
-    }));
+    }
+    // One version here and one there of the same name is a wrong version, not two findings.
+    for package in missing {
+        match extra.get(package.name()).map(Vec::as_slice) {
+            Some([component]) => {
+                out.insert(Difference::VersionDiffers {
+                    name: package.name().to_owned(),
+                    binary: package.version().to_string(),
+                    sbom: component.version.clone(),
+                });
+                extra.remove(package.name());
+            }
+            _ => {
+                out.insert(Difference::MissingInSbom {
+                    package: package.id.clone(),
+                });
+            }
+        }
+    }
+    out.extend(
+        extra
+            .into_values()
+            .flatten()
+            .map(|c| Difference::NotInBinary {
+                component: label(c),
+            }),
+    );
     edges(graph, sbom, out);
     claimed.len() + usize::from(subject.is_some())
 }

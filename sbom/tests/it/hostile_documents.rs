@@ -110,3 +110,27 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn an_sbom_of_a_hundred_thousand_foreign_components_is_judged_in_seconds() {
+    let components: Vec<String> = (0..100_000)
+        .map(|n| format!(r#"{{"type":"library","name":"x{}","version":"{n}.0.0","purl":"pkg:cargo/x{n}@1.0.0"}}"#, n % 50_000))
+        .collect();
+    let document = format!(
+        r#"{{"bomFormat":"CycloneDX","specVersion":"1.6","components":[{}]}}"#,
+        components.join(",")
+    );
+    let packages: Vec<String> = (0..20_000)
+        .map(|n| {
+            format!(
+                r#"{{"name":"y{n}","version":"1.0.0","source":"local","root":{}}}"#,
+                n == 0
+            )
+        })
+        .collect();
+    let graph = sbom::source::dep_v0::parse(&format!(r#"{{"packages":[{}]}}"#, packages.join(",")))
+        .unwrap();
+    let read = sbom::read::parse(document.as_bytes()).unwrap();
+    let outcome = sbom::reconcile::reconcile(&graph, Some(&read), None);
+    assert_eq!(outcome.differences.len(), 100_000 + 19_999 + 1);
+}
