@@ -61,6 +61,21 @@ pub enum NoTag {
     Unreadable(String),
 }
 
+impl std::fmt::Display for NoTag {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Refused(refusal) => refusal.fmt(f),
+            Self::Unexpected { expected, stated } => {
+                write!(
+                    f,
+                    "the release is of the tag `{stated}`, not of `{expected}` as expected"
+                )
+            }
+            Self::Unreadable(why) => f.write_str(why),
+        }
+    }
+}
+
 /// A request with its source opened and its tag checked.
 pub struct Case<'a> {
     request: Request<'a>,

@@ -48,6 +48,12 @@ pub enum Command {
     Diff(DiffArgs),
     /// Build a bundle's source and compare: the checks `tag` and `rebuild` of `verify release`.
     Rebuild(RebuildArgs),
+    /// Build a bundle's source and sign what came out, for others to count.
+    Attest(AttestArgs),
+    /// Count the independent rebuilders who got the shipped bytes.
+    ///
+    /// Example: verify quorum hallmark-0.1.0-x86_64-linux a.jsonl b.jsonl --keyring all.asc --threshold 2
+    Quorum(QuorumArgs),
     /// Read a policy and say what it asks for.
     #[command(subcommand)]
     Policy(PolicyCommand),
@@ -236,6 +242,65 @@ pub struct RebuildArgs {
     /// Folder that keeps inputs and compiled dependencies between builds.
     #[arg(long, value_name = "DIR")]
     pub cache: Option<PathBuf>,
+    /// Print the answer as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What `verify attest` takes.
+#[derive(Debug, Args)]
+pub struct AttestArgs {
+    /// The bundle's folder.
+    pub bundle: PathBuf,
+    /// OpenPGP certificates that you trust for the tag.
+    #[arg(long, value_name = "FILE")]
+    pub keyring: PathBuf,
+    /// The rebuilder's secret OpenPGP key, without a passphrase.
+    #[arg(long, value_name = "FILE")]
+    pub key: PathBuf,
+    /// Where the signed statement goes.
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// Which of the keys may sign tags, and what else is taken.
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
+    /// The tag that you expect.
+    #[arg(long, value_name = "TAG")]
+    pub tag: Option<TagName>,
+    /// What runs the build; Nix where it is installed, else namespaces.
+    #[arg(long, value_enum)]
+    pub engine: Option<Engine>,
+    /// Folder that keeps inputs and compiled dependencies between builds.
+    #[arg(long, value_name = "DIR")]
+    pub cache: Option<PathBuf>,
+    /// Print the answer as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What `verify quorum` takes.
+#[derive(Debug, Args)]
+pub struct QuorumArgs {
+    /// The bundle's folder.
+    pub bundle: PathBuf,
+    /// The rebuilders' statements, as `verify attest` writes them.
+    #[arg(required = true)]
+    pub attestations: Vec<PathBuf>,
+    /// OpenPGP certificates that you trust: of the release and of the rebuilders.
+    #[arg(long, value_name = "FILE")]
+    pub keyring: PathBuf,
+    /// How many independent rebuilders must agree; without it, what the policy says, else 1.
+    #[arg(long, value_name = "NUMBER")]
+    pub threshold: Option<usize>,
+    /// Which keys may sign rebuilds, and who runs them.
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
+    /// Write a signed SLSA verification summary.
+    #[arg(long, value_name = "FILE", requires = "key")]
+    pub vsa: Option<PathBuf>,
+    /// For `--vsa`: your secret OpenPGP key, without a passphrase.
+    #[arg(long, value_name = "FILE", requires = "vsa")]
+    pub key: Option<PathBuf>,
     /// Print the answer as JSON.
     #[arg(long)]
     pub json: bool,

@@ -12,6 +12,7 @@ pub mod load;
 pub mod manifest;
 pub mod output;
 pub mod plan;
+pub mod quorum;
 pub mod rebuild;
 pub mod report;
 pub mod trust;

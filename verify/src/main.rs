@@ -21,6 +21,8 @@ fn main() -> ExitCode {
         Command::Advisories(args) => commands::advisories::run(args, now),
         Command::Diff(args) => commands::diff::run(args),
         Command::Rebuild(args) => commands::rebuild::run(args, now),
+        Command::Attest(args) => commands::attest::run(args, now),
+        Command::Quorum(args) => commands::quorum::run(args, now),
         Command::Policy(PolicyCommand::Check(args)) => commands::policy::check(args),
         _ => Err(anyhow::anyhow!("this command is not known here")),
     };

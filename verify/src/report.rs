@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::case::{Case, Request};
 use crate::check::{CHECKS, Check, CheckId};
+use crate::load::bundle::LoadedBundle;
 use crate::trust::openpgp::Instant;
 use crate::verdict::{Finding, Verdict};
 
@@ -85,6 +86,12 @@ fn report(case: &Case<'_>, findings: Vec<Finding>) -> ReleaseReport {
         verdict: Verdict::of(&findings),
         findings,
     }
+}
+
+/// The name of the bundle's folder; text from outside.
+#[must_use]
+pub fn bundle_name(bundle: &LoadedBundle) -> String {
+    name_of(bundle.root())
 }
 
 fn name_of(root: &std::path::Path) -> String {

@@ -6,3 +6,4 @@
 pub mod dsse;
 pub mod provenance;
 pub mod statement;
+pub mod vsa;

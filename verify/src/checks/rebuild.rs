@@ -15,20 +15,31 @@ pub(crate) fn run(case: &Case<'_>) -> Outcome {
     let Some(options) = &case.request().rebuild else {
         return evidence.undecided("it was not asked for; pass `--rebuild`");
     };
-    let (repository, tag) = match case.verified_source() {
-        Ok(source) => source,
-        Err(outcome) => return outcome,
-    };
     let scratch = match tempfile::Builder::new().prefix("verify-rebuild-").tempdir() {
         Ok(scratch) => scratch,
         Err(error) => return evidence.undecided(format!("no scratch folder can be made: {error}")),
     };
-    match build(repository, tag, options, scratch.path()) {
+    match build_of(case, options, scratch.path()) {
         Ok(output) => compare(case.bundle(), &output),
-        Err(Stopped::Source(why)) => evidence.failed(why),
-        Err(Stopped::Scratch(why)) => evidence.undecided(why),
-        Err(Stopped::Build(error)) => stopped(&error),
+        Err(outcome) => outcome,
     }
+}
+
+/// Builds the verified tag's commit under `scratch`.
+///
+/// # Errors
+/// The outcome of the check where there is no build.
+pub(crate) fn build_of(
+    case: &Case<'_>,
+    options: &RebuildOptions<'_>,
+    scratch: &std::path::Path,
+) -> Result<BuildOutput, Outcome> {
+    let (repository, tag) = case.verified_source()?;
+    build(repository, tag, options, scratch).map_err(|why| match why {
+        Stopped::Source(why) => Evidence::default().failed(why),
+        Stopped::Scratch(why) => Evidence::default().undecided(why),
+        Stopped::Build(error) => stopped(&error),
+    })
 }
 
 enum Stopped {
@@ -89,7 +100,8 @@ fn stopped(error: &RebuildError) -> Outcome {
     evidence.undecided(chain)
 }
 
-fn compare(bundle: &LoadedBundle, output: &BuildOutput) -> Outcome {
+/// Holds what was built against what is shipped.
+pub(crate) fn compare(bundle: &LoadedBundle, output: &BuildOutput) -> Outcome {
     let mut evidence = Evidence::default();
     evidence.fact("engine", output.engine.name());
     if output.dependencies_reused {

@@ -2,8 +2,10 @@
 
 pub mod advisories;
 mod answer;
+pub mod attest;
 pub mod diff;
 pub mod policy;
+pub mod quorum;
 pub mod rebuild;
 pub mod release;
 pub mod sbom;

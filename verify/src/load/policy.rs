@@ -108,6 +108,7 @@ pub struct Policy {
     required: BTreeSet<CheckId>,
     keys: BTreeMap<Role, BTreeSet<Fingerprint>>,
     thresholds: BTreeMap<Role, usize>,
+    operators: BTreeMap<Fingerprint, String>,
     advisories: AdvisoryRules,
     sha1_until: Option<SystemTime>,
     accept_expired_since: bool,
@@ -124,6 +125,7 @@ impl Policy {
             required: BTreeSet::from([Manifest, Tag, Provenance, Sbom, Advisories]),
             keys: BTreeMap::new(),
             thresholds: BTreeMap::new(),
+            operators: BTreeMap::new(),
             advisories: AdvisoryRules {
                 max_age_days: MAX_AGE_DAYS,
                 min_count: MIN_COUNT,
@@ -171,6 +173,7 @@ impl Policy {
             required,
             keys: raw.keys,
             thresholds: raw.thresholds,
+            operators: raw.operators,
             advisories: AdvisoryRules {
                 max_age_days: raw.advisories.max_age_days.unwrap_or(MAX_AGE_DAYS),
                 min_count: raw.advisories.min_count.unwrap_or(MIN_COUNT),
@@ -215,6 +218,13 @@ impl Policy {
     #[must_use]
     pub fn threshold(&self, role: Role) -> usize {
         self.thresholds.get(&role).copied().unwrap_or(1)
+    }
+
+    /// Who runs the builder that signs with this key; `None` where the policy does not say, and
+    /// then each key is taken for an operator of its own.
+    #[must_use]
+    pub fn operator(&self, certificate: &Fingerprint) -> Option<&str> {
+        self.operators.get(certificate).map(String::as_str)
     }
 
     /// How advisories are judged.
@@ -269,6 +279,8 @@ struct Raw {
     keys: BTreeMap<Role, BTreeSet<Fingerprint>>,
     #[serde(default)]
     thresholds: BTreeMap<Role, usize>,
+    #[serde(default)]
+    operators: BTreeMap<Fingerprint, String>,
     #[serde(default)]
     advisories: RawAdvisories,
     #[serde(default)]

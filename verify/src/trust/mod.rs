@@ -3,5 +3,7 @@
 pub mod armor;
 pub mod keyring;
 pub mod openpgp;
+pub mod sign;
 pub mod ssh;
 pub mod tag;
+pub mod threshold;

@@ -15,6 +15,7 @@ mod keyring;
 mod manifest;
 mod mutation;
 mod provenance;
+mod quorum;
 mod signatures;
 mod single_commands;
 mod ssh;
