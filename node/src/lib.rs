@@ -11,6 +11,7 @@ pub mod config;
 pub mod exit;
 pub mod hardening;
 pub mod identity;
+pub mod mcp;
 pub mod model;
 pub mod passphrase;
 pub mod seal;

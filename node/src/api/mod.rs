@@ -24,6 +24,7 @@ use axum::routing::{get, post};
 
 use crate::api::access::Access;
 use crate::api::metrics::Counters;
+use crate::client::Node;
 use crate::model::limits;
 use crate::store::Store;
 
@@ -68,15 +69,18 @@ pub fn router(state: ApiState) -> Router {
         .route("/memories/bulk", post(bulk::create))
         .route("/import", post(transfer::import))
         .layer(DefaultBodyLimit::max(limits::BULK_BODY_BYTES));
-    Router::new()
+    let api = Router::new()
         .nest("/api/v1", single.merge(many))
+        .fallback(problem::no_such_path)
+        .method_not_allowed_fallback(problem::no_such_method);
+    // MCP's tools ask this very API, without a socket in between.
+    let tools = crate::mcp::http_service(Node::Here(api.clone().with_state(state.clone())));
+    api.nest_service("/mcp", tools)
         .route("/livez", get(health::livez))
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(metrics::metrics))
         .route("/openapi.json", get(openapi::document))
         .route("/docs", get(openapi::page))
-        .fallback(problem::no_such_path)
-        .method_not_allowed_fallback(problem::no_such_method)
         .layer(middleware::from_fn_with_state(state.clone(), access::guard))
         .layer(middleware::from_fn_with_state(
             state.clone(),

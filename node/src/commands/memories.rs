@@ -295,7 +295,8 @@ fn query(filter: &FilterArgs, words: Option<&str>) -> String {
 }
 
 /// Percent-encodes everything but the unreserved characters of RFC 3986.
-pub(super) fn encode(text: &str) -> String {
+#[must_use]
+pub fn encode(text: &str) -> String {
     text.bytes()
         .map(|byte| match byte {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {

@@ -1,9 +1,12 @@
 //! One file for each group of commands; each turns words into requests and answers into text.
 
 pub mod db;
+pub mod doctor;
 pub mod init;
+pub mod mcp;
 pub mod memories;
 pub mod output;
+pub mod papers;
 pub mod reach;
 pub mod serve;
 pub mod token;
@@ -33,6 +36,11 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
     let common = cli.common;
     match cli.command {
         Command::Init => init::run(&common),
+        Command::Doctor => doctor::run(&common),
+        Command::Completions { shell } => papers::completions(shell),
+        Command::Man { dir } => papers::man(&common, &dir),
+        Command::Openapi => papers::openapi(),
+        Command::Mcp => mcp::run(&common),
         Command::Db { command } => db::run(&common, &command),
         Command::Export(args) => transfer::export(&common, &args),
         Command::Import(args) => transfer::import(&common, &args),

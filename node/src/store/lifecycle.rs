@@ -251,6 +251,20 @@ pub(super) fn lock(path: &Path) -> Result<File, OpenError> {
     }
 }
 
+/// Looks at a database without taking or changing anything; returns its schema.
+///
+/// # Errors
+/// Those of [`Store::open`], except that it may be in use.
+pub fn examine(path: &Path, passphrase: &Passphrase) -> Result<i64, OpenError> {
+    let judged = preflight::judge(path, passphrase)?;
+    let connector = Connector::new(path, judged.key);
+    check_shape(&connector, &judged.head, OpenOptions::default())?;
+    let conn = connector.connect(Role::Reader)?;
+    let schema = migrate::schema_of(&conn)?;
+    close(conn)?;
+    Ok(schema)
+}
+
 /// What can be held against the file and the head before anything may be written.
 ///
 /// Nothing is changed by this: where a WAL is there, closing does not move it into the database;

@@ -29,7 +29,7 @@ pub use copies::{Adopted, backup, encrypt, rekey, restore};
 pub use error::StoreError;
 pub use idempotency::IdempotencyKey;
 pub use key::{DatabaseKey, DerivationFailed, EmptyPassphrase, PAGE_BYTES, Passphrase, SALT_BYTES};
-pub use lifecycle::{OpenOptions, Store, create};
+pub use lifecycle::{OpenOptions, Store, create, examine};
 pub use memories::{Filter, Page, Placed, Stored};
 pub use migrate::newest as newest_schema;
 pub use open_error::OpenError;

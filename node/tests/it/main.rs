@@ -10,6 +10,8 @@ mod api_search;
 mod at_rest;
 mod db_copies;
 mod first_steps;
+mod other_programs;
+mod pytools;
 mod refusals;
 mod sealed_export;
 mod support;
