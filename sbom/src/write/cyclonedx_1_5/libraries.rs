@@ -12,15 +12,37 @@ use serde_json::json;
 
 use super::parts::{hashes, link, source_distribution};
 use super::{Extra, Form, SbomRequest, WriteError, properties};
+use crate::model::package::PackageId;
 use crate::native::{FoundInBinary, NativeComponent, library};
 
 /// Name of the component that stands for the standard library.
-pub(super) const STD: &str = "rust-std";
+const STD: &str = "rust-std";
 
-pub(super) fn native_component(
-    request: &SbomRequest<'_>,
-    native: &NativeComponent,
-) -> (Component, Extra) {
+/// Every library that is no crate: the package that brings it, the component, what 1.6 adds, and its
+/// reference. What only the binary names is brought by the root package.
+pub(super) fn libraries<'a>(
+    request: &SbomRequest<'a>,
+) -> Result<Vec<(&'a PackageId, Component, Extra, String)>, WriteError> {
+    let mut all = Vec::new();
+    for native in &request.native.components {
+        check_witnesses(request, native)?;
+        let (component, extra) = native_component(request, native);
+        all.push((&native.crate_id, component, extra, native.purl()));
+    }
+    let root = &request.graph.root().id;
+    let witnesses = &request.artifact.witnesses;
+    let std = witnesses
+        .iter()
+        .filter(|witness| witness.name == STD)
+        .find_map(|witness| witness.version.as_ref());
+    let alone = only_in_binary(request).into_iter().map(witnessed_component);
+    for (component, extra, reference) in alone.chain(std.map(|version| std_component(version))) {
+        all.push((root, component, extra, reference));
+    }
+    Ok(all)
+}
+
+fn native_component(request: &SbomRequest<'_>, native: &NativeComponent) -> (Component, Extra) {
     let purl = native.purl();
     let mut component = Component::new(
         Classification::Library,
@@ -81,7 +103,7 @@ pub(super) fn native_component(
 }
 
 /// The standard library, which is linked into every Rust binary and stands in no lock file.
-pub(super) fn std_component(version: &str) -> (Component, Extra, String) {
+fn std_component(version: &str) -> (Component, Extra, String) {
     const LICENCE: &str = "MIT OR Apache-2.0";
     const REPOSITORY: &str = "https://github.com/rust-lang/rust";
     let reference = format!("pkg:generic/{STD}@{version}");
@@ -117,7 +139,7 @@ pub(super) fn std_component(version: &str) -> (Component, Extra, String) {
 }
 
 /// Libraries that the binary names and no crate's sources told: one witness a library.
-pub(super) fn only_in_binary<'a>(request: &SbomRequest<'a>) -> Vec<&'a FoundInBinary> {
+fn only_in_binary<'a>(request: &SbomRequest<'a>) -> Vec<&'a FoundInBinary> {
     let mut named = BTreeSet::new();
     request
         .artifact
@@ -135,7 +157,7 @@ pub(super) fn only_in_binary<'a>(request: &SbomRequest<'a>) -> Vec<&'a FoundInBi
         .collect()
 }
 
-pub(super) fn witnessed_component(witness: &FoundInBinary) -> (Component, Extra, String) {
+fn witnessed_component(witness: &FoundInBinary) -> (Component, Extra, String) {
     let version = witness.version.as_deref();
     let at = version
         .map(|version| format!("@{version}"))
@@ -173,10 +195,7 @@ pub(super) fn witnessed_component(witness: &FoundInBinary) -> (Component, Extra,
 }
 
 /// A library in another version than the binary names is a contradiction.
-pub(super) fn check_witnesses(
-    request: &SbomRequest<'_>,
-    native: &NativeComponent,
-) -> Result<(), WriteError> {
+fn check_witnesses(request: &SbomRequest<'_>, native: &NativeComponent) -> Result<(), WriteError> {
     let other = request
         .artifact
         .witnesses

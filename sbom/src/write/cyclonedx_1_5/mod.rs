@@ -18,9 +18,7 @@ use serde_json::Value;
 use self::crates::crate_component;
 use self::document::{formulation, metadata};
 use self::identity::references;
-use self::libraries::{
-    STD, check_witnesses, native_component, only_in_binary, std_component, witnessed_component,
-};
+use self::libraries::libraries;
 use super::bsi_properties::{Form, properties};
 use super::creator;
 use super::request::{SbomRequest, WriteError};
@@ -51,48 +49,15 @@ pub(in crate::write) fn build(request: &SbomRequest<'_>) -> Result<Built, WriteE
     let mut components = Vec::new();
     let mut dependencies = Vec::new();
     let mut native_of: BTreeMap<&crate::model::package::PackageId, Vec<String>> = BTreeMap::new();
-    for native in &request.native.components {
-        check_witnesses(request, native)?;
-        let (component, extra) = native_component(request, native);
+    for (carrier, component, extra, reference) in libraries(request)? {
         native_of
-            .entry(&native.crate_id)
+            .entry(carrier)
             .or_default()
-            .push(native.purl());
-        extras.insert(native.purl(), extra);
-        dependencies.push(Dependency {
-            dependency_ref: native.purl(),
-            dependencies: Vec::new(),
-        });
-        components.push(component);
-    }
-    for witness in only_in_binary(request) {
-        let (component, extra, reference) = witnessed_component(witness);
+            .push(reference.clone());
         dependencies.push(Dependency {
             dependency_ref: reference.clone(),
             dependencies: Vec::new(),
         });
-        native_of
-            .entry(&request.graph.root().id)
-            .or_default()
-            .push(reference.clone());
-        extras.insert(reference, extra);
-        components.push(component);
-    }
-    let std = request
-        .artifact
-        .witnesses
-        .iter()
-        .find_map(|w| w.version.as_ref().filter(|_| w.name == STD));
-    if let Some(version) = std {
-        let (component, extra, reference) = std_component(version);
-        dependencies.push(Dependency {
-            dependency_ref: reference.clone(),
-            dependencies: Vec::new(),
-        });
-        native_of
-            .entry(&request.graph.root().id)
-            .or_default()
-            .push(reference.clone());
         extras.insert(reference, extra);
         components.push(component);
     }
