@@ -109,6 +109,9 @@ pub(crate) struct ReleaseArgs {
     /// Checkout of the RustSec advisory database
     #[arg(long, value_name = "DIR", env = "HALLMARK_ADVISORY_DB")]
     pub(crate) advisory_db: Option<PathBuf>,
+    /// Private key (PKCS #8, Ed25519 or P-256) that signs the provenance too, for cosign and others
+    #[arg(long, value_name = "FILE")]
+    pub(crate) attestation_key: Option<PathBuf>,
     /// The demo's way on where no database is to be had: the bundle says that nobody looked
     #[arg(long, hide = true)]
     pub(crate) demo_without_advisory_db: bool,

@@ -8,6 +8,7 @@
 
 mod advisories;
 mod advisory_db;
+mod attestation_key;
 mod build;
 mod bundle;
 mod checkout;
@@ -42,6 +43,7 @@ pub(crate) fn run(args: &ReleaseArgs) -> anyhow::Result<ExitCode> {
         tag,
         engines,
         mut signer,
+        attestation_key,
         advisories: origin,
     } = ready;
     talk::say(&format!(
@@ -57,7 +59,9 @@ pub(crate) fn run(args: &ReleaseArgs) -> anyhow::Result<ExitCode> {
     let terms = report.terms().clone();
     let build = build::twice(&plan, report, engines, args)?;
     let sboms = talk::step("SBOMs", || sbom::write(build))?;
-    let statement = talk::step("provenance", || provenance::sign(&plan, sboms, &mut signer))?;
+    let statement = talk::step("provenance", || {
+        provenance::sign(&plan, sboms, &mut signer, attestation_key.as_ref())
+    })?;
     let bundle = talk::step("bundle", || {
         bundle::assemble(&plan, &statement, &mut signer)
     })?;

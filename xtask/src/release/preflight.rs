@@ -10,6 +10,7 @@ use verify::rebuild::Engine;
 use verify::rebuild::pins::Pins;
 use verify::trust::tag::TagName;
 
+use super::attestation_key::AttestationKey;
 use super::gnupg::Signer;
 use super::plan::Plan;
 use super::problem::{self, Problem};
@@ -26,6 +27,8 @@ pub(crate) struct Ready {
     pub(crate) engines: Engines,
     /// Who signs the bundle.
     pub(crate) signer: Signer,
+    /// Who signs the provenance besides.
+    pub(crate) attestation_key: Option<AttestationKey>,
     /// Where the advisory database is.
     pub(crate) advisories: Origin,
 }
@@ -70,8 +73,20 @@ pub(crate) fn check(plan: &Plan, args: &ReleaseArgs, now: SystemTime) -> anyhow:
             "name a checkout of the RustSec database with `--advisory-db DIR`",
         ));
     }
+    let attestation_key = match args.attestation_key.as_deref().map(AttestationKey::read) {
+        Some(Err(error)) => {
+            problems.push(Problem::missing(
+                format!("{error:#}"),
+                "or leave out `--attestation-key`",
+            ));
+            None
+        }
+        Some(Ok(key)) => Some(key),
+        None => None,
+    };
     match (tag, engines, signer) {
         (Some(tag), Some(engines), Some(signer)) if problems.is_empty() => Ok(Ready {
+            attestation_key,
             tag,
             engines,
             signer,

@@ -9,6 +9,7 @@ use verify::attest::provenance::{Builder, Input, Provenance};
 use verify::load::bundle::{binary_path, sbom_path};
 use verify::rebuild::BuildOutput;
 
+use super::attestation_key::AttestationKey;
 use super::gnupg::Signer;
 use super::plan::Plan;
 use super::sbom::Sboms;
@@ -37,6 +38,7 @@ pub(crate) fn sign(
     plan: &Plan,
     sboms: Sboms,
     signer: &mut Signer,
+    attestation_key: Option<&AttestationKey>,
 ) -> anyhow::Result<SignedStatement> {
     let build = sboms.build();
     let tag = build.report().checkout().tag();
@@ -66,11 +68,13 @@ pub(crate) fn sign(
         )
         .context("stating the provenance")?
         .to_bytes();
-    let signature = Signature {
+    let signed = pae(IN_TOTO_PAYLOAD_TYPE, &payload);
+    let mut signatures = vec![Signature {
         keyid: signer.fingerprint().to_string(),
-        sig: signer.binary(&pae(IN_TOTO_PAYLOAD_TYPE, &payload))?,
-    };
-    let envelope = Envelope::new(IN_TOTO_PAYLOAD_TYPE, payload, vec![signature]);
+        sig: signer.binary(&signed)?,
+    }];
+    signatures.extend(attestation_key.map(|key| key.sign(&signed)));
+    let envelope = Envelope::new(IN_TOTO_PAYLOAD_TYPE, payload, signatures);
     Ok(SignedStatement { sboms, envelope })
 }
 
