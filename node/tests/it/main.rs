@@ -3,6 +3,7 @@
     clippy::unwrap_used,
     reason = "a test that cannot go on should panic where it stands"
 )]
+#![expect(clippy::print_stdout, reason = "a test that was skipped says so")]
 
 mod access;
 mod api_memories;
@@ -10,7 +11,9 @@ mod api_search;
 mod at_rest;
 mod db_copies;
 mod first_steps;
+mod hard_times;
 mod other_programs;
+mod power_cut;
 mod pytools;
 mod refusals;
 mod sealed_export;

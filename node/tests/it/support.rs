@@ -296,9 +296,28 @@ impl Served {
         parse_http(&answer)
     }
 
+    /// A request to a node that may be killed meanwhile: `None` then.
+    pub(crate) fn try_http(&self, method: &str, path: &str, body: &Value) -> Option<Http> {
+        let mut stream = TcpStream::connect(&self.address).ok()?;
+        let body = body.to_string();
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nConnection: close\r\nHost: {}\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            self.address,
+            self.token,
+            body.len()
+        );
+        stream.write_all(request.as_bytes()).ok()?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).ok()?;
+        // Cut off in the middle: it was not acknowledged.
+        let complete = answer.ends_with(b"}") && answer.windows(4).any(|four| four == b"\r\n\r\n");
+        complete.then(|| parse_http(&answer))
+    }
+
     pub(crate) fn stop(mut self) -> i32 {
         let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        let told = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+        assert!(told.is_ok(), "{told:?}");
         self.child.wait().unwrap().code().unwrap()
     }
 
