@@ -8,6 +8,7 @@ pub mod cli;
 pub mod commands;
 pub mod exit;
 pub mod git;
+pub mod inventory;
 pub mod load;
 pub mod manifest;
 pub mod output;

@@ -2,14 +2,17 @@
 
 use std::time::SystemTime;
 
+use anyhow::Context as _;
+
 use super::Answer;
 use crate::case::{RebuildOptions, Request};
 use crate::check::CheckId;
 use crate::cli::ReleaseArgs;
+use crate::inventory;
 use crate::load::advisory_db;
 use crate::load::bundle::LoadedBundle;
 use crate::output::human::Colour;
-use crate::output::{human, json};
+use crate::output::{html, human, json};
 use crate::rebuild::{Engine, default_cache, progress::Standard};
 use crate::report::assay;
 
@@ -24,6 +27,7 @@ pub fn run(args: &ReleaseArgs, now: SystemTime) -> anyhow::Result<Answer> {
         policy = policy.requiring(CheckId::Rebuild);
     }
     let bundle = LoadedBundle::read(&args.bundle)?;
+    let inventories = args.html.as_ref().map(|_| inventory::of_bundle(&bundle));
     let cache = args.cache.clone().unwrap_or_else(default_cache);
     let progress = Standard::new();
     let rebuild = args.rebuild.then(|| RebuildOptions {
@@ -43,6 +47,10 @@ pub fn run(args: &ReleaseArgs, now: SystemTime) -> anyhow::Result<Answer> {
             .or_else(advisory_db::from_environment),
         rebuild,
     });
+    if let (Some(path), Some(inventories)) = (&args.html, &inventories) {
+        std::fs::write(path, html::render(&report, inventories))
+            .with_context(|| format!("`{}` cannot be written", path.display()))?;
+    }
     let text = if args.json {
         json::render(&report)?
     } else {

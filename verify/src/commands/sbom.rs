@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use sbom::native::{from_crates, in_binary};
-use sbom::reconcile::{Reconciliation, reconcile, reconcile_native};
+use sbom::reconcile::{Reconciliation, reconcile, reconcile_artifact};
 use sbom::source::cargo_lock::{self, LockGraph};
 use sbom::source::dep_v0::{self, DepGraph};
 use sbom::write::{Artifact, Party, SbomRequest, SourceRepository, Tool, cyclonedx_1_6};

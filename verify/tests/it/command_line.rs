@@ -161,3 +161,42 @@ fn text_of_the_bundle_cannot_write_on_the_terminal() {
         "{printed}"
     );
 }
+
+#[test]
+fn page_holds_the_verdict_and_the_packages_and_no_text_of_the_bundle_as_markup() {
+    let release = Release::good();
+    std::fs::write(release.at("<script>alert(1)<"), b"x").unwrap();
+    let keys = release.gnupg.home().join("keys.asc");
+    std::fs::write(&keys, release.gnupg.export(&[&release.key])).unwrap();
+    let page = release.gnupg.home().join("report.html");
+    let (root, db) = (release.root(), release.db.to_str().unwrap());
+    let base = [
+        "release",
+        root.to_str().unwrap(),
+        "--keyring",
+        keys.to_str().unwrap(),
+    ];
+    let output = verify(
+        &[
+            &base[..],
+            &["--advisory-db", db, "--html", page.to_str().unwrap()],
+        ]
+        .concat(),
+    );
+    assert_eq!(code(&output), 1);
+    let html = std::fs::read_to_string(&page).unwrap();
+    assert!(
+        html.contains("<strong class=\"word\">FAIL</strong>")
+            && html.contains("<td>leaf</td><td>1.0.0</td>")
+    );
+    assert!(
+        html.contains("&lt;script&gt;alert(1)&lt;") && !html.contains("<script>alert"),
+        "{html}"
+    );
+    assert!(
+        !html.contains("http://") && !html.contains("https://"),
+        "it loads nothing"
+    );
+    let nowhere = verify(&[&base[..], &["--html", "/none/x.html"]].concat());
+    assert_eq!(code(&nowhere), 2);
+}

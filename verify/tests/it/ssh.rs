@@ -137,8 +137,8 @@ fn changed_message_and_signature_for_another_purpose_do_not_count() {
     let mut sign = Command::new("ssh-keygen");
     sign.args(["-q", "-Y", "sign", "-n", "file", "-f"])
         .arg(key.path());
-    let signature = feed(&mut sign, good[..at].as_bytes()).stdout;
-    repo.raw_tag("v1", &[good[..at].as_bytes(), &signature].concat());
+    let signature = feed(&mut sign, &good.as_bytes()[..at]).stdout;
+    repo.raw_tag("v1", &[&good.as_bytes()[..at], &signature].concat());
     let refusal = refused(&repo, "v1", &signers);
     assert!(
         matches!(&refusal, SshRefusal::Namespace { found, .. } if found == "file"),
