@@ -12,6 +12,8 @@ mod at_rest;
 mod db_copies;
 mod first_steps;
 mod hard_times;
+mod migrations;
+mod openapi;
 mod other_programs;
 mod power_cut;
 mod pytools;
