@@ -5,6 +5,7 @@
 
 use std::{collections::BTreeSet, fmt, str::FromStr};
 
+use sbom::advisories::Ignore;
 use serde::Deserialize;
 
 /// Path of the file inside a workspace, relative to its root.
@@ -73,21 +74,7 @@ pub struct Gate {
     /// Fewest advisories that a database may hold.
     pub advisory_min_count: usize,
     /// Advisories that somebody decided not to act on, for a time.
-    pub ignores: Vec<IgnoreEntry>,
-}
-
-/// One advisory that does not refuse the release, who decided so, and until when.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct IgnoreEntry {
-    /// Advisory id, such as `RUSTSEC-2023-0071`.
-    pub id: String,
-    /// Why it does not matter here. Never empty.
-    pub reason: String,
-    /// Last day on which the decision holds, `YYYY-MM-DD` (UTC).
-    pub expires: String,
-    /// Who decided. Never empty.
-    pub decided_by: String,
+    pub ignores: Vec<Ignore>,
 }
 
 /// A Rust target triple that the build recipe can make.
@@ -134,14 +121,6 @@ pub enum PlanError {
     /// `limits.glibc` is not `MAJOR.MINOR`.
     #[error("`limits.glibc` is `{0}`; write it as `2.34`")]
     Glibc(String),
-    /// An ignore without a reason, an expiry or a name.
-    #[error("the ignore of `{id}` has no {missing}")]
-    Ignore {
-        /// The advisory.
-        id: String,
-        /// What it lacks.
-        missing: &'static str,
-    },
 }
 
 impl ReleasePlan {
@@ -262,7 +241,10 @@ impl FromStr for GlibcVersion {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let parse = || {
             let (major, minor) = text.split_once('.')?;
-            Some(Self { major: major.parse().ok()?, minor: minor.parse().ok()? })
+            Some(Self {
+                major: major.parse().ok()?,
+                minor: minor.parse().ok()?,
+            })
         };
         parse().ok_or_else(|| PlanError::Glibc(text.to_owned()))
     }
@@ -314,22 +296,10 @@ struct RawGate {
     advisory_max_age_days: Option<u32>,
     advisory_min_count: Option<usize>,
     #[serde(default)]
-    ignore: Vec<IgnoreEntry>,
+    ignore: Vec<Ignore>,
 }
 
 fn gate(raw: RawGate) -> Result<Gate, PlanError> {
-    for entry in &raw.ignore {
-        let missing = if entry.reason.trim().is_empty() {
-            "reason"
-        } else if entry.decided_by.trim().is_empty() {
-            "name of who decided"
-        } else if !is_date(&entry.expires) {
-            "expiry of the form `YYYY-MM-DD`"
-        } else {
-            continue;
-        };
-        return Err(PlanError::Ignore { id: entry.id.clone(), missing });
-    }
     Ok(Gate {
         keyring: inner_path("gate.keyring", raw.keyring)?,
         advisory_max_age_days: raw.advisory_max_age_days.unwrap_or(DEFAULT_MAX_AGE_DAYS),
@@ -338,13 +308,10 @@ fn gate(raw: RawGate) -> Result<Gate, PlanError> {
     })
 }
 
-fn is_date(text: &str) -> bool {
-    let format = time::macros::format_description!("[year]-[month]-[day]");
-    time::Date::parse(text, &format).is_ok()
-}
-
 fn plain_name(field: &'static str, value: String) -> Result<String, PlanError> {
-    let plain = value.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
+    let plain = value
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
     if plain && !value.is_empty() && !value.starts_with('-') {
         Ok(value)
     } else {
@@ -354,8 +321,14 @@ fn plain_name(field: &'static str, value: String) -> Result<String, PlanError> {
 
 fn inner_path(field: &'static str, value: String) -> Result<String, PlanError> {
     let inside = !value.is_empty()
-        && value.split('/').all(|part| !part.is_empty() && part != "." && part != "..");
-    if inside { Ok(value) } else { Err(PlanError::Path { field, value }) }
+        && value
+            .split('/')
+            .all(|part| !part.is_empty() && part != "." && part != "..");
+    if inside {
+        Ok(value)
+    } else {
+        Err(PlanError::Path { field, value })
+    }
 }
 
 #[cfg(test)]
@@ -384,7 +357,10 @@ keyring = "keys/all.asc"
         let plan = ReleasePlan::parse(GOOD).unwrap();
         assert_eq!(plan.gate().advisory_max_age_days, 7);
         assert_eq!(plan.gate().advisory_min_count, 500);
-        assert_eq!(plan.bundle_name(&semver::Version::new(1, 2, 3)), "tiny-1.2.3-x86_64-linux");
+        assert_eq!(
+            plan.bundle_name(&semver::Version::new(1, 2, 3)),
+            "tiny-1.2.3-x86_64-linux"
+        );
     }
 
     #[test]
@@ -402,7 +378,10 @@ keyring = "keys/all.asc"
             ("x86_64-unknown-linux-gnu", "wasm32-wasip1"),
             ("version = 1", "version = 2"),
             ("[gate]", "[gate]\nunknown = 1"),
-            ("[gate]", "[[gate.ignore]]\nid = \"A\"\nreason = \"\"\nexpires = \"2027-01-01\"\ndecided_by = \"me\"\n[gate]"),
+            (
+                "[gate]",
+                "[[gate.ignore]]\nid = \"A\"\nreason = \"\"\nexpires = \"2027-01-01\"\ndecided_by = \"me\"\n[gate]",
+            ),
         ] {
             assert!(GOOD.contains(from), "{from}");
             let text = GOOD.replacen(from, to, 1);

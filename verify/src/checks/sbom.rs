@@ -3,10 +3,10 @@
 //! What is in a binary is read from the binary itself (`.dep-v0` data, version strings of C
 //! libraries); the SBOM and the lock file are held against it, and each difference is named.
 
-use ::sbom::native::in_binary;
-use ::sbom::reconcile::{reconcile, reconcile_native};
+use ::sbom::reconcile::{reconcile, reconcile_artifact};
 use ::sbom::source::cargo_lock::{self, LockGraph};
 use ::sbom::source::dep_v0;
+use ::sbom::write::Artifact;
 
 use crate::case::Case;
 use crate::check::{Evidence, Outcome};
@@ -84,7 +84,7 @@ fn one(
         found
             .differences
             .iter()
-            .chain(&reconcile_native(&[], &in_binary(binary), &sbom))
+            .chain(&reconcile_artifact(&Artifact::new(name, binary), &[], &sbom))
     {
         evidence.problem(format!("{name}: {difference}"));
     }

@@ -49,7 +49,7 @@ pub fn run(args: &SbomArgs) -> anyhow::Result<Answer> {
     if let Some(sbom) = &sbom {
         found
             .differences
-            .extend(reconcile_native(&[], &in_binary(&bytes), sbom));
+            .extend(reconcile_artifact(&Artifact::new(&shown, &bytes), &[], sbom));
     }
     found
         .differences

@@ -8,10 +8,9 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use anyhow::Context as _;
-use sbom::advisories::{DatabaseFacts, FindingKind, Ignore, Judged, Report, Rules, Target, vex};
+use sbom::advisories::{DatabaseFacts, FindingKind, Judged, Report, Rules, Target, vex};
 use sbom::source::cargo_lock;
 use time::{Date, OffsetDateTime};
-use verify::plan::IgnoreEntry;
 
 use super::advisory_db;
 use super::checkout::CleanCheckout;
@@ -21,9 +20,6 @@ use super::problem::{self, Problem};
 use super::recheck::{Terms, UsedDatabase};
 use crate::outcome::Refused;
 use crate::talk;
-
-const DAY: &[time::format_description::BorrowedFormatItem<'_>] =
-    time::macros::format_description!("[year]-[month]-[day]");
 
 /// What the gate saw, with nothing in it that stops the release. Only [`gate`] makes one.
 #[derive(Debug)]
@@ -75,12 +71,12 @@ pub(crate) fn gate(
     fresh_and_whole(plan, &tag, &folder, &database, today)?;
 
     let lock = cargo_lock::parse(checkout.lock()).context("reading the commit's Cargo.lock")?;
-    let ignores = ignores(&plan.release.gate().ignores)?;
+    let ignores = &plan.release.gate().ignores;
     let target: Target = plan.release.target().triple().parse()?;
     let rules = Rules {
         today,
         stops_at: &[FindingKind::Vulnerability],
-        ignores: &ignores,
+        ignores,
         target: Some(target),
     };
     let report = Report::new(
@@ -223,18 +219,3 @@ fn stops(judged: &Judged) -> Problem {
     )
 }
 
-fn ignores(entries: &[IgnoreEntry]) -> anyhow::Result<Vec<Ignore>> {
-    entries
-        .iter()
-        .map(|entry| {
-            let expires = Date::parse(&entry.expires, DAY)
-                .with_context(|| format!("reading the expiry of the ignore of `{}`", entry.id))?;
-            Ok(Ignore::new(
-                &entry.id,
-                &entry.reason,
-                expires,
-                &entry.decided_by,
-            )?)
-        })
-        .collect()
-}
