@@ -218,4 +218,3 @@ fn stops(judged: &Judged) -> Problem {
         repair,
     )
 }
-

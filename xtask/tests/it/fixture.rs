@@ -232,6 +232,14 @@ impl Workspace {
         self.prepare(command, variables).output().unwrap()
     }
 
+    /// Runs `cargo xtask` as the same engineer in another folder.
+    pub(crate) fn xtask_in(&self, folder: &Path, arguments: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        command.args(arguments);
+        let mut command = self.prepare(command, &[]);
+        command.current_dir(folder).output().unwrap()
+    }
+
     /// Releases [`TAG`] with this database and these further arguments.
     pub(crate) fn release(&self, database: &Path, more: &[&str]) -> Output {
         let database = database.to_str().unwrap();

@@ -2,13 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use sbom::digest::Sha256Digest;
+use verify::attest::dsse;
 use verify::case::{RebuildOptions, Request};
 use verify::check::{CheckId, Outcome};
-use verify::load::bundle::{LoadedBundle, MANIFEST, MANIFEST_SIGNATURE};
+use verify::load::bundle::{LoadedBundle, MANIFEST, MANIFEST_SIGNATURE, PROVENANCE};
 use verify::load::policy::Policy;
 use verify::manifest::Manifest;
 use verify::rebuild::progress::Silent;
@@ -216,6 +218,89 @@ fn a_binary_changed_and_summed_and_signed_again_fails_the_rebuild_in_the_section
             "{reason}"
         );
     }
+}
+
+/// Every file of a bundle but the signatures: the provenance as it was signed, no list of digests.
+fn unsigned(bundle: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    for path in files(bundle) {
+        let bytes = fs::read(bundle.join(&path)).unwrap();
+        if path == PROVENANCE {
+            let envelopes = dsse::read_lines(&bytes).unwrap();
+            found.insert(
+                path,
+                envelopes.iter().flat_map(dsse::Envelope::pae).collect(),
+            );
+        } else if path != MANIFEST && path != MANIFEST_SIGNATURE {
+            found.insert(path, bytes);
+        }
+    }
+    found
+}
+
+#[test]
+fn a_release_from_another_clone_has_the_same_bytes_signatures_apart() {
+    let released = Released::new();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let clone = elsewhere.path().join("another/clone");
+    let origin = format!("file://{}", released.workspace.path().display());
+    released
+        .workspace
+        .git(&["clone", "-q", &origin, clone.to_str().unwrap()]);
+    // Other packs than where it came from.
+    released
+        .workspace
+        .git(&["-C", clone.to_str().unwrap(), "gc", "-q", "--aggressive"]);
+    let database = advisory_db();
+    let output = released.workspace.xtask_in(
+        &clone,
+        &[
+            "release",
+            TAG,
+            "--sign-with",
+            &released.workspace.engineer,
+            "--advisory-db",
+            database.path().to_str().unwrap(),
+        ],
+    );
+    assert_eq!(output.status.code(), Some(0), "{}", talk(&output));
+    let bundle = clone.join("target/release-out/v1.0.0/tiny-1.0.0-x86_64-linux");
+    let (here, there) = (unsigned(&released.bundle), unsigned(&bundle));
+    assert_eq!(
+        here.keys().collect::<Vec<_>>(),
+        there.keys().collect::<Vec<_>>()
+    );
+    for (path, bytes) in &here {
+        assert!(there[path] == *bytes, "`{path}` differs between two clones");
+    }
+}
+
+#[test]
+fn the_provenance_carries_a_second_signature_where_a_key_is_given() {
+    let workspace = Workspace::new();
+    workspace.sign_tag(TAG, &workspace.engineer);
+    let keys = tempfile::tempdir().unwrap();
+    let key = keys.path().join("key");
+    let made = std::process::Command::new("openssl")
+        .args(["genpkey", "-algorithm", "ed25519", "-out"])
+        .arg(&key)
+        .status()
+        .unwrap();
+    assert!(made.success());
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+    release(&workspace, &["--attestation-key", key.to_str().unwrap()]);
+    let bundle = workspace
+        .path()
+        .join("target/release-out/v1.0.0/tiny-1.0.0-x86_64-linux");
+    let envelopes = dsse::read_lines(&fs::read(bundle.join(PROVENANCE)).unwrap()).unwrap();
+    let keyids: Vec<&str> = envelopes[0]
+        .signatures()
+        .iter()
+        .map(|s| s.keyid.as_str())
+        .collect();
+    assert_eq!(keyids.len(), 2);
+    assert_eq!(keyids[0], workspace.engineer);
+    assert!(keyids[1].starts_with("sha256:"), "{keyids:?}");
 }
 
 #[test]
