@@ -1,6 +1,6 @@
 "use strict";
 const box = document.getElementById("search");
-const rows = Array.from(document.querySelectorAll("tbody tr"));
+const rows = Array.from(document.querySelectorAll("#packages tbody tr"));
 const shown = document.getElementById("shown");
 function filter() {
   const words = box.value.toLowerCase().split(/\s+/).filter(Boolean);

@@ -215,13 +215,13 @@ pub enum SignatureRefusal {
     },
 }
 
-/// A moment, printed in UTC as RFC 3339.
+/// A moment, printed in UTC as RFC 3339, to the second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Instant(pub SystemTime);
 
 impl std::fmt::Display for Instant {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let time = time::OffsetDateTime::from(self.0);
+        let time = time::OffsetDateTime::from(self.0).truncate_to_second();
         let text = time.format(&time::format_description::well_known::Rfc3339);
         f.write_str(&text.unwrap_or_else(|_| String::from("an unprintable time")))
     }

@@ -200,3 +200,41 @@ fn page_holds_the_verdict_and_the_packages_and_no_text_of_the_bundle_as_markup()
     let nowhere = verify(&[&base[..], &["--html", "/none/x.html"]].concat());
     assert_eq!(code(&nowhere), 2);
 }
+
+#[test]
+fn json_report_has_exactly_the_fields_of_its_schema() {
+    let schema =
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/verify-report.schema.json");
+    let schema: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(schema).unwrap()).unwrap();
+    let report = serde_json::to_value(Release::good().assay()).unwrap();
+    let names = |value: &serde_json::Value| -> Vec<String> {
+        value.as_object().unwrap().keys().cloned().collect()
+    };
+    assert_eq!(names(&report), names(&schema["properties"]));
+    let finding = &schema["$defs"]["finding"];
+    for found in report["findings"].as_array().unwrap() {
+        for name in names(found) {
+            assert!(
+                finding["properties"].get(&name).is_some(),
+                "`{name}` is not in the schema"
+            );
+        }
+        for (field, place) in [("outcome", "outcome"), ("check", "check")] {
+            let allowed = finding["properties"][place]["enum"].as_array().unwrap();
+            assert!(allowed.contains(&found[field]), "{found}");
+        }
+        assert_eq!(
+            names(&found["evidence"]),
+            names(&schema["$defs"]["evidence"]["properties"])
+        );
+    }
+    let checks: Vec<&str> = verify::check::CHECKS
+        .iter()
+        .map(|check| check.id.as_str())
+        .collect();
+    assert_eq!(
+        serde_json::json!(checks),
+        finding["properties"]["check"]["enum"]
+    );
+}

@@ -145,3 +145,71 @@ fn true_statement_about_a_tag_that_does_not_hold_undecided() {
     ));
     assert_eq!(report.verdict, Verdict::Fail);
 }
+
+/// Every leaf of a JSON document, by pointer.
+fn leaves(value: &serde_json::Value, at: &str, found: &mut Vec<String>) {
+    use serde_json::Value;
+    match value {
+        Value::Object(map) => map
+            .iter()
+            .for_each(|(key, value)| leaves(value, &format!("{at}/{key}"), found)),
+        Value::Array(list) => {
+            list.iter()
+                .enumerate()
+                .for_each(|(index, value)| leaves(value, &format!("{at}/{index}"), found));
+        }
+        _ => found.push(at.to_owned()),
+    }
+}
+
+#[test]
+fn no_leaf_of_a_signed_statement_can_be_another_but_the_name_of_the_engine() {
+    use verify::attest::dsse::{self, Envelope, IN_TOTO_PAYLOAD_TYPE, Signature};
+    let release = Release::good();
+    let good = dsse::read_lines(&release.read(PROVENANCE))
+        .unwrap()
+        .remove(0);
+    let good: serde_json::Value = serde_json::from_slice(good.payload()).unwrap();
+    let mut found = Vec::new();
+    leaves(&good, "", &mut found);
+    assert!(found.len() > 30, "{found:?}");
+    let mut passed = Vec::new();
+    for leaf in &found {
+        let mut bad = good.clone();
+        let value = bad.pointer_mut(leaf).unwrap();
+        *value = match value {
+            serde_json::Value::String(text) if text.len() == 64 => {
+                format!("{}{}", &text[1..], &text[..1]).into()
+            }
+            serde_json::Value::String(text) => format!("{text}x").into(),
+            serde_json::Value::Number(number) => (number.as_i64().unwrap() + 1).into(),
+            other => panic!("{leaf}: {other}"),
+        };
+        let payload = bad.to_string().into_bytes();
+        let pae = dsse::pae(IN_TOTO_PAYLOAD_TYPE, &payload);
+        let sig = verify::trust::armor::read(&release.gnupg.sign(
+            &release.key,
+            crate::fixture::SIGNED,
+            &pae,
+        ))
+        .unwrap();
+        let signature = Signature {
+            keyid: release.key.to_string(),
+            sig,
+        };
+        let line = Envelope::new(IN_TOTO_PAYLOAD_TYPE, payload, vec![signature]).to_line();
+        release.write(PROVENANCE, line.as_bytes());
+        release.seal();
+        if matches!(release.outcome(CheckId::Provenance), Outcome::Pass { .. }) {
+            passed.push(leaf.as_str());
+        }
+    }
+    // Which engine ran is the builder's word; both must give the same bytes. A builder of another
+    // kind is named in a warning.
+    let free = [
+        "/predicate/buildDefinition/internalParameters/engine",
+        "/predicate/runDetails/builder/id",
+    ];
+    passed.retain(|leaf| !free.contains(leaf));
+    assert!(passed.is_empty(), "changed and not noticed: {passed:?}");
+}

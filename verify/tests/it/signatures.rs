@@ -124,3 +124,33 @@ fn encryption_key_and_random_bytes_do_not_sign() {
         );
     }
 }
+
+#[test]
+fn keys_of_version_6_and_signing_subkeys_count() {
+    use openpgp::Profile;
+    use openpgp::cert::CertBuilder;
+    use openpgp::serialize::SerializeInto as _;
+    use sequoia_openpgp as openpgp;
+    let made = now() - std::time::Duration::from_secs(86_400);
+    for (profile, digits) in [(Profile::RFC9580, 64), (Profile::RFC4880, 40)] {
+        let (cert, _) = CertBuilder::new()
+            .set_profile(profile)
+            .unwrap()
+            .set_creation_time(made)
+            .add_userid("carol <carol@example.org>")
+            .add_signing_subkey()
+            .generate()
+            .unwrap();
+        let secret = cert.as_tsk().to_vec().unwrap();
+        let mut key = verify::trust::sign::SigningKey::from_bytes(&secret, now()).unwrap();
+        let keyring = key.keyring().unwrap();
+        let signature = key.sign(DOCUMENT, now()).unwrap();
+        let rules = SignatureRules::strict(now());
+        let verified = verify_detached(DOCUMENT, &signature, &keyring, &rules).unwrap();
+        assert_eq!(verified.certificate().as_str().len(), digits);
+        assert_ne!(verified.certificate(), verified.key(), "the subkey signed");
+        let armored = verify::trust::armor::write(&signature);
+        assert!(verify_detached_canonical(DOCUMENT, armored.as_bytes(), &keyring, &rules).is_ok());
+        assert!(verify_detached(b"other", &signature, &keyring, &rules).is_err());
+    }
+}
