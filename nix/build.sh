@@ -11,6 +11,12 @@
 set -eu
 umask 022
 
+# Build scripts see one time for all commits. C libraries write it into their objects, and cargo
+# compiles them again when it changes; so a dependency would be another one with each commit.
+# A workspace's own build script finds the commit's time in COMMIT_DATE_EPOCH.
+# (Not 0, which old versions of OpenSSL take for «not set».)
+export COMMIT_DATE_EPOCH="$SOURCE_DATE_EPOCH" SOURCE_DATE_EPOCH=315532800
+
 export CARGO_HOME=/build/cargo-home CARGO_TARGET_DIR=/build/target
 export CARGO_INCREMENTAL=0 CARGO_NET_OFFLINE=true CARGO_TERM_COLOR=never
 export CARGO_BUILD_JOBS="$JOBS" RUST_BACKTRACE=0
@@ -77,8 +83,7 @@ deps)
             printf '#![allow(dead_code)]\nfn main() {}\n' >"$dir/$path"
         done
     done
-    # One time for all commits; not 0, which old OpenSSL takes for «not set».
-    SOURCE_DATE_EPOCH=315532800 build_packages
+    build_packages
     release=/build/target/$PLAN_TARGET/release
     for profile in "$release" /build/target/release; do
         for manifest in $(member_manifests); do
