@@ -1,10 +1,14 @@
 //! Measurements and tortures: which program of which crate does each.
 //!
-//! The programs are examples of the crates that they measure; they print their own tables. Only
-//! the build's measurement lives here, because it drives both engines.
+//! The node's programs are examples of that crate and print their own tables; what measures the
+//! build and `verify` lives here, because it drives engines and other tools.
 
 #[cfg(feature = "engineer")]
 mod build;
+#[cfg(feature = "engineer")]
+mod document;
+#[cfg(feature = "engineer")]
+mod verify;
 
 use std::process::ExitCode;
 
@@ -22,18 +26,14 @@ struct Example {
 
 /// Runs one measurement.
 pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<ExitCode> {
-    let example = match args.what {
-        Measurement::Build => return build(),
+    match args.what {
+        Measurement::Build | Measurement::Verify => with_the_library(args),
         Measurement::Node => Example {
             package: "node",
             name: "bench_node",
-        },
-        Measurement::Verify => Example {
-            package: "verify",
-            name: "bench_verify",
-        },
-    };
-    example.run(&args.arguments)
+        }
+        .run(&args.arguments),
+    }
 }
 
 /// Runs one torture.
@@ -48,12 +48,15 @@ pub(crate) fn soak(args: &SoakArgs) -> anyhow::Result<ExitCode> {
 }
 
 #[cfg(feature = "engineer")]
-fn build() -> anyhow::Result<ExitCode> {
-    build::run()
+fn with_the_library(args: &BenchArgs) -> anyhow::Result<ExitCode> {
+    match args.what {
+        Measurement::Verify => verify::run(&args.arguments),
+        _ => build::run(),
+    }
 }
 
 #[cfg(not(feature = "engineer"))]
-fn build() -> anyhow::Result<ExitCode> {
+fn with_the_library(_: &BenchArgs) -> anyhow::Result<ExitCode> {
     bootstrap::install(bootstrap::FOR_MEASURED_BUILDS)?;
     bootstrap::start_again()
 }

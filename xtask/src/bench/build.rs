@@ -2,7 +2,7 @@
 //! --locked` of the same commit on the same machine, one after the other.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -13,15 +13,12 @@ use verify::rebuild::pins::Pins;
 use verify::rebuild::progress::Standard;
 use verify::rebuild::{self, BuildRequest, Engine, inputs};
 
+use super::document;
 use crate::bootstrap;
 use crate::outcome::HOLDS;
 use crate::shell;
 use crate::talk;
 use crate::tidy;
-
-const DOCUMENT: &str = "docs/benchmarks.md";
-const BEGIN: &str = "<!-- cargo xtask bench build -->";
-const END: &str = "<!-- end of cargo xtask bench build -->";
 
 /// One measured build.
 struct Row {
@@ -80,8 +77,8 @@ pub(super) fn run() -> anyhow::Result<ExitCode> {
             });
         }
     }
-    let table = table(&rows, &head.to_string(), &machine()?);
-    put(&root.join(DOCUMENT), &table)?;
+    let table = table(&rows, &head.to_string(), &document::machine()?);
+    document::put("build", "The hermetic build", &table)?;
     talk::answer(&table)?;
     Ok(ExitCode::from(HOLDS))
 }
@@ -110,13 +107,6 @@ fn plain(plan: &ReleasePlan, source: &Path, target: &Path) -> anyhow::Result<Row
     })
 }
 
-fn machine() -> anyhow::Result<String> {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let system = shell::program("uname").args(["-sr"]).read_line()?;
-    let rustc = shell::program("rustc").arg("--version").read_line()?;
-    Ok(format!("{cores} cores, {system}, {rustc}"))
-}
-
 fn table(rows: &[Row], commit: &str, machine: &str) -> String {
     let first = rows.first().map_or(0.0, |row| row.time.as_secs_f64());
     let mut text = format!(
@@ -135,49 +125,11 @@ fn table(rows: &[Row], commit: &str, machine: &str) -> String {
     text
 }
 
-/// Puts the table between its marks; a document without marks gets them at its end.
-fn put(document: &Path, table: &str) -> anyhow::Result<()> {
-    let text = match fs::read_to_string(document) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => "# Benchmarks\n".to_owned(),
-        read => read.with_context(|| format!("reading `{}`", document.display()))?,
-    };
-    let folder: PathBuf = document.parent().map(Path::to_path_buf).unwrap_or_default();
-    fs::create_dir_all(&folder).with_context(|| format!("making `{}`", folder.display()))?;
-    fs::write(document, placed(&text, table))
-        .with_context(|| format!("writing `{}`", document.display()))
-}
-
-fn placed(text: &str, table: &str) -> String {
-    let block = format!("{BEGIN}\n{table}{END}");
-    match text.split_once(BEGIN) {
-        Some((before, rest)) => {
-            let after = rest.split_once(END).map_or("\n", |(_, after)| after);
-            format!("{before}{block}{after}")
-        }
-        None => format!("{}\n\n## The hermetic build\n\n{block}\n", text.trim_end()),
-    }
-}
-
 fn remove(folder: &Path) -> anyhow::Result<()> {
     match fs::remove_dir_all(folder) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(error).with_context(|| format!("removing `{}`", folder.display()))
         }
         _ => Ok(()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_second_measurement_replaces_the_first_and_nothing_else() {
-        let once = placed("# Benchmarks\n\nWords.\n", "| a |\n");
-        let more = format!("{once}\n## After\n");
-        let twice = placed(&more, "| b |\n");
-        assert!(twice.contains("Words.") && twice.contains("## After") && twice.contains("| b |"));
-        assert!(!twice.contains("| a |"), "{twice}");
-        assert_eq!(twice.matches(BEGIN).count(), 1);
     }
 }
