@@ -42,7 +42,7 @@ pub struct Provenance {
     pub packages: Vec<String>,
     /// Which engine ran the recipe.
     pub engine: String,
-    /// `SOURCE_DATE_EPOCH` of the build: the commit's time in seconds since 1970.
+    /// `SOURCE_DATE_EPOCH` that the recipe is given: the commit's time in seconds since 1970.
     pub source_date_epoch: i64,
     /// The target's triple.
     pub target: String,
