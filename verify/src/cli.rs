@@ -57,6 +57,25 @@ pub enum Command {
     /// Read a policy and say what it asks for.
     #[command(subcommand)]
     Policy(PolicyCommand),
+    /// Print a shell's completions for this program.
+    Completions(CompletionsArgs),
+    /// Write the man pages into a folder.
+    Man(ManArgs),
+}
+
+/// What `verify completions` takes.
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// Which shell.
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
+}
+
+/// What `verify man` takes.
+#[derive(Debug, Args)]
+pub struct ManArgs {
+    /// The folder; it must exist.
+    pub folder: PathBuf,
 }
 
 /// What can be done with a policy.

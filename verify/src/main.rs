@@ -12,8 +12,23 @@ use verify::output::escape::escaped;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let now = SystemTime::now();
-    let answer = match &cli.command {
+    // A defect of this program is no verdict either, whatever code a panic would end with.
+    let answer = std::panic::catch_unwind(|| run(&cli, SystemTime::now())).unwrap_or_else(|_| {
+        Err(anyhow::anyhow!(
+            "this program has a defect; please report what it printed above"
+        ))
+    });
+    match answer.and_then(print) {
+        Ok(code) => code,
+        Err(error) => {
+            complain(&error);
+            ExitCode::from(exit::NO_VERDICT)
+        }
+    }
+}
+
+fn run(cli: &Cli, now: SystemTime) -> anyhow::Result<Answer> {
+    match &cli.command {
         Command::Release(args) => commands::release::run(args, now),
         Command::Tag(args) => commands::tag::run(args, now),
         Command::Signature(args) => commands::signature::run(args, now),
@@ -24,14 +39,9 @@ fn main() -> ExitCode {
         Command::Attest(args) => commands::attest::run(args, now),
         Command::Quorum(args) => commands::quorum::run(args, now),
         Command::Policy(PolicyCommand::Check(args)) => commands::policy::check(args),
+        Command::Completions(args) => Ok(commands::manual::completions(args)),
+        Command::Man(args) => commands::manual::man(args),
         _ => Err(anyhow::anyhow!("this command is not known here")),
-    };
-    match answer.and_then(print) {
-        Ok(code) => code,
-        Err(error) => {
-            complain(&error);
-            ExitCode::from(exit::NO_VERDICT)
-        }
     }
 }
 

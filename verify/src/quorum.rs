@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sbom::digest::Sha256Digest;
+use sbom::model::json;
 use serde::Serialize;
 
 use crate::attest::dsse::{self, Envelope};
@@ -219,8 +220,9 @@ fn rows_of(
     shipped: &BTreeMap<String, Sha256Digest>,
     own: &BTreeSet<Fingerprint>,
 ) -> Vec<Row> {
-    let stated = Statement::read(envelope.payload())
+    let stated = json::parse(envelope.payload())
         .map_err(|error| error.to_string())
+        .and_then(|_| Statement::read(envelope.payload()).map_err(|error| error.to_string()))
         .and_then(|statement| {
             let provenance = Provenance::read(&statement).map_err(|error| error.to_string())?;
             Ok((statement, provenance))

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use ::sbom::digest::Sha256Digest;
+use ::sbom::model::json;
 
 use crate::attest::dsse::{self, Envelope, IN_TOTO_PAYLOAD_TYPE};
 use crate::attest::provenance::{Builder, Input, Provenance};
@@ -25,11 +26,19 @@ use crate::trust::keyring::Fingerprint;
 use crate::trust::openpgp::verify_detached;
 use crate::trust::tag::VerifiedTag;
 
+/// The largest file of statements that is read, in bytes.
+const MAX_PROVENANCE_BYTES: usize = 4 << 20;
+
 pub(crate) fn run(case: &Case<'_>) -> Outcome {
     let mut evidence = Evidence::default();
     let Some(bytes) = case.bundle().bytes(PROVENANCE) else {
         return evidence.failed(format!("`{PROVENANCE}` is missing"));
     };
+    if bytes.len() > MAX_PROVENANCE_BYTES {
+        return evidence.failed(format!(
+            "`{PROVENANCE}` is larger than {MAX_PROVENANCE_BYTES} bytes"
+        ));
+    }
     let envelopes = match dsse::read_lines(bytes) {
         Ok(envelopes) => envelopes,
         Err(error) => return evidence.failed(format!("`{PROVENANCE}`: {error}")),
@@ -65,6 +74,8 @@ fn read(envelope: &Envelope) -> Result<(Statement, Provenance), String> {
             envelope.payload_type()
         ));
     }
+    // A name that stands twice would be read in two ways by two readers.
+    json::parse(envelope.payload()).map_err(|error| error.to_string())?;
     let statement = Statement::read(envelope.payload()).map_err(|error| error.to_string())?;
     let provenance = Provenance::read(&statement).map_err(|error| error.to_string())?;
     Ok((statement, provenance))

@@ -80,12 +80,11 @@ fn one(
         }
     };
     let found = reconcile(&graph, Some(&sbom), lock);
-    for difference in
-        found
-            .differences
-            .iter()
-            .chain(&reconcile_artifact(&Artifact::new(name, binary), &[], &sbom))
-    {
+    for difference in found.differences.iter().chain(&reconcile_artifact(
+        &Artifact::new(name, binary),
+        &[],
+        &sbom,
+    )) {
         evidence.problem(format!("{name}: {difference}"));
     }
     evidence.fact(

@@ -4,6 +4,7 @@ pub mod advisories;
 mod answer;
 pub mod attest;
 pub mod diff;
+pub mod manual;
 pub mod policy;
 pub mod quorum;
 pub mod rebuild;

@@ -20,7 +20,7 @@ use crate::trust::threshold::MAX_THRESHOLD;
 use crate::verdict::Verdict;
 
 /// The largest file of attestations, in bytes.
-const MAX_ATTESTATIONS_BYTES: u64 = 64 << 20;
+const MAX_ATTESTATIONS_BYTES: u64 = 4 << 20;
 
 /// The most files of attestations.
 const MAX_FILES: usize = 1000;

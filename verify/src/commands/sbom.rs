@@ -47,9 +47,11 @@ pub fn run(args: &SbomArgs) -> anyhow::Result<Answer> {
     };
     let mut found: Reconciliation = reconcile(&graph, sbom.as_ref(), lock.as_ref());
     if let Some(sbom) = &sbom {
-        found
-            .differences
-            .extend(reconcile_artifact(&Artifact::new(&shown, &bytes), &[], sbom));
+        found.differences.extend(reconcile_artifact(
+            &Artifact::new(&shown, &bytes),
+            &[],
+            sbom,
+        ));
     }
     found
         .differences

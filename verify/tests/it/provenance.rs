@@ -146,6 +146,35 @@ fn true_statement_about_a_tag_that_does_not_hold_undecided() {
     assert_eq!(report.verdict, Verdict::Fail);
 }
 
+#[test]
+fn statement_that_two_readers_could_read_in_two_ways_fail() {
+    use verify::attest::dsse::{self, Envelope, IN_TOTO_PAYLOAD_TYPE, Signature};
+    let release = Release::good();
+    let good = dsse::read_lines(&release.read(PROVENANCE))
+        .unwrap()
+        .remove(0);
+    let text = String::from_utf8(good.payload().to_vec()).unwrap();
+    let twice = text.replacen(
+        "\"buildDefinition\":",
+        "\"buildDefinition\":{},\"buildDefinition\":",
+        1,
+    );
+    assert_ne!(text, twice);
+    let pae = dsse::pae(IN_TOTO_PAYLOAD_TYPE, twice.as_bytes());
+    let armored = release
+        .gnupg
+        .sign(&release.key, crate::fixture::SIGNED, &pae);
+    let sig = verify::trust::armor::read(&armored).unwrap();
+    let signature = Signature {
+        keyid: release.key.to_string(),
+        sig,
+    };
+    let line = Envelope::new(IN_TOTO_PAYLOAD_TYPE, twice.into_bytes(), vec![signature]).to_line();
+    release.write(PROVENANCE, line.as_bytes());
+    release.seal();
+    fails(&release);
+}
+
 /// Every leaf of a JSON document, by pointer.
 fn leaves(value: &serde_json::Value, at: &str, found: &mut Vec<String>) {
     use serde_json::Value;

@@ -230,3 +230,17 @@ fn files_that_differ_are_told_apart_by_section() {
         "{said}"
     );
 }
+
+#[test]
+fn completions_and_man_pages_speak_of_every_command() {
+    let (code, script) = verify(&["completions", "bash"]);
+    assert!(
+        code == Some(0) && script.contains("quorum") && script.contains("--advisory-db"),
+        "{script}"
+    );
+    let folder = tempfile::tempdir().unwrap();
+    assert_eq!(verify(&["man", folder.path().to_str().unwrap()]).0, Some(0));
+    let page = std::fs::read_to_string(folder.path().join("verify-release.1")).unwrap();
+    assert!(page.contains("advisory\\-db"), "{page}");
+    assert_eq!(verify(&["man", "/none"]).0, Some(2));
+}
