@@ -143,7 +143,7 @@ pub struct SignatureArgs {
 /// What `verify release` takes.
 #[derive(Debug, Args)]
 pub struct ReleaseArgs {
-    /// The bundle's folder.
+    /// The bundle's folder, or its `.tar.zst`.
     pub bundle: PathBuf,
     /// OpenPGP certificates that you trust (`gpg --armor --export FINGERPRINT`).
     #[arg(long, value_name = "FILE")]
@@ -247,7 +247,7 @@ pub struct DiffArgs {
 /// What `verify rebuild` takes.
 #[derive(Debug, Args)]
 pub struct RebuildArgs {
-    /// The bundle's folder.
+    /// The bundle's folder, or its `.tar.zst`.
     pub bundle: PathBuf,
     /// OpenPGP certificates that you trust.
     #[arg(long, value_name = "FILE")]
@@ -272,7 +272,7 @@ pub struct RebuildArgs {
 /// What `verify attest` takes.
 #[derive(Debug, Args)]
 pub struct AttestArgs {
-    /// The bundle's folder.
+    /// The bundle's folder, or its `.tar.zst`.
     pub bundle: PathBuf,
     /// OpenPGP certificates that you trust for the tag.
     #[arg(long, value_name = "FILE")]
@@ -303,7 +303,7 @@ pub struct AttestArgs {
 /// What `verify quorum` takes.
 #[derive(Debug, Args)]
 pub struct QuorumArgs {
-    /// The bundle's folder.
+    /// The bundle's folder, or its `.tar.zst`.
     pub bundle: PathBuf,
     /// The rebuilders' statements, as `verify attest` writes them.
     #[arg(required = true)]

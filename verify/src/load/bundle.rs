@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use sbom::digest::Sha256Digest;
 
+use super::archive;
 use crate::manifest::BundlePath;
 
 /// The folder of the released binaries.
@@ -64,8 +65,16 @@ pub fn sbom_path(binary: &str) -> String {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LoadError {
+    /// It is an archive that cannot be unpacked.
+    #[error("`{path}` cannot be unpacked as a bundle")]
+    Archive {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// It is no folder.
-    #[error("`{0}` is not a folder; pass the folder of one release bundle")]
+    #[error("`{0}` is not a folder; pass the folder of one release bundle, or its `.tar.zst`")]
     NotAFolder(PathBuf),
     /// A file could not be read.
     #[error("`{path}` cannot be read")]
@@ -107,14 +116,35 @@ pub struct LoadedBundle {
     root: PathBuf,
     files: BTreeMap<BundlePath, LoadedFile>,
     strays: Vec<String>,
+    /// Where an archive was unpacked; removed with the last copy of this value.
+    scratch: Option<std::sync::Arc<tempfile::TempDir>>,
 }
 
 impl LoadedBundle {
-    /// Reads a bundle's folder.
+    /// Reads a bundle: its folder, or the `.tar.zst` of it.
     ///
     /// # Errors
-    /// When it is no folder, or something in it cannot be read.
-    pub fn read(root: &Path) -> Result<Self, LoadError> {
+    /// When it is neither, or something in it cannot be read.
+    pub fn read(path: &Path) -> Result<Self, LoadError> {
+        if path.is_file()
+            && path
+                .as_os_str()
+                .as_encoded_bytes()
+                .ends_with(archive::SUFFIX.as_bytes())
+        {
+            let unpacked = archive::unpack(path);
+            let (scratch, root) = unpacked.map_err(|source| LoadError::Archive {
+                path: path.to_owned(),
+                source,
+            })?;
+            let mut bundle = Self::read_folder(&root)?;
+            bundle.scratch = Some(std::sync::Arc::new(scratch));
+            return Ok(bundle);
+        }
+        Self::read_folder(path)
+    }
+
+    fn read_folder(root: &Path) -> Result<Self, LoadError> {
         if !root.is_dir() {
             return Err(LoadError::NotAFolder(root.to_owned()));
         }
@@ -122,6 +152,7 @@ impl LoadedBundle {
             root: root.to_owned(),
             files: BTreeMap::new(),
             strays: Vec::new(),
+            scratch: None,
         };
         let walk = walkdir::WalkDir::new(root)
             .follow_links(false)

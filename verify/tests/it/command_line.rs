@@ -238,3 +238,22 @@ fn json_report_has_exactly_the_fields_of_its_schema() {
         finding["properties"]["check"]["enum"]
     );
 }
+
+#[test]
+fn policy_in_the_documentation_is_one() {
+    let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/verify.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let policy = page
+        .split("```toml\n")
+        .nth(1)
+        .and_then(|rest| rest.split("```").next())
+        .unwrap();
+    verify::load::policy::Policy::parse(policy).unwrap();
+    for check in verify::check::CHECKS {
+        assert!(
+            page.contains(&format!("### {}\n", check.id)),
+            "{} has no section",
+            check.id
+        );
+    }
+}

@@ -7,6 +7,7 @@
 )]
 
 mod advisories;
+mod archive;
 mod checkout;
 mod command_line;
 mod contents;
