@@ -115,6 +115,12 @@ const NEEDS: &[Need] = &[
         reason: "makes the SSH-signed tag that the gate must refuse",
     },
     Need {
+        package: "openssl",
+        shown_by: Sign::Program("openssl"),
+        used_for: &[Use::Tests],
+        reason: "makes the keys and checks the signatures of attestations",
+    },
+    Need {
         package: "xz-utils",
         shown_by: Sign::Program("xz"),
         used_for: &[Use::Tests],

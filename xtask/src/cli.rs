@@ -66,22 +66,12 @@ pub(crate) enum Measurement {
     Verify,
 }
 
-/// What `soak` tortures.
+/// How long `soak` tortures.
 #[derive(Debug, Args)]
 pub(crate) struct SoakArgs {
-    /// The torture
-    #[arg(value_enum, default_value_t = Torture::Kill)]
-    pub(crate) what: Torture,
-    /// Arguments for the torturing program
-    #[arg(last = true)]
-    pub(crate) arguments: Vec<String>,
-}
-
-/// A torture of `soak`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Torture {
-    /// SIGKILL in the middle of writes, then a check of every acknowledged one
-    Kill,
+    /// How often the node is killed in the middle of writes
+    #[arg(long, default_value_t = 500)]
+    pub(crate) kills: u32,
 }
 
 /// What `fuzz` feeds.
