@@ -5,6 +5,7 @@
 
 pub mod binary;
 pub mod carry;
+mod chamber;
 mod command;
 pub mod compare;
 pub mod fetch;

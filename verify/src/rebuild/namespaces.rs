@@ -7,56 +7,20 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Command,
 };
 
 use super::{
-    BuildRequest, Engine, Made, RebuildError, command,
+    BuildRequest, Made, RebuildError,
+    chamber::{self, Chamber, ENTER, Maker},
+    command,
     inputs::{self, Trees},
     progress::Progress,
     stages::{self, FIXED_EPOCH, Stage},
 };
 
-/// The program that makes the root.
-const ENTER: &str = include_str!("../../../nix/enter.sh");
-
-/// Whether this user may make the namespaces.
+/// Whether this user may make the root.
 pub(super) fn available() -> Result<(), RebuildError> {
-    let missing = |why: String, hint: &str| RebuildError::EngineMissing {
-        engine: Engine::Namespaces,
-        why,
-        hint: hint.to_owned(),
-    };
-    if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
-        return Err(missing(
-            "it needs Linux on x86_64".into(),
-            "use `--engine nix` with a remote builder",
-        ));
-    }
-    for (file, value, setting) in [
-        (
-            "/proc/sys/kernel/apparmor_restrict_unprivileged_userns",
-            "1",
-            "sudo sysctl kernel.apparmor_restrict_unprivileged_userns=0",
-        ),
-        (
-            "/proc/sys/kernel/unprivileged_userns_clone",
-            "0",
-            "sudo sysctl kernel.unprivileged_userns_clone=1",
-        ),
-        (
-            "/proc/sys/user/max_user_namespaces",
-            "0",
-            "sudo sysctl user.max_user_namespaces=10000",
-        ),
-    ] {
-        let set = fs::read_to_string(file).is_ok_and(|text| text.trim() == value);
-        let root = rustix::process::geteuid().is_root() && !file.contains("max_user");
-        if set && !root {
-            return Err(missing(format!("`{file}` is {value}"), setting));
-        }
-    }
-    Ok(())
+    chamber::maker().map(|_| ())
 }
 
 pub(super) fn build(
@@ -70,8 +34,6 @@ pub(super) fn build(
     let scratch = tempfile::tempdir_in(&work).map_err(RebuildError::io("made", &work))?;
     let at = |name: &str| scratch.path().join(name);
 
-    let enter = at("enter.sh");
-    fs::write(&enter, ENTER).map_err(RebuildError::io("written", &enter))?;
     let recipe = at("recipe");
     fs::create_dir(&recipe).map_err(RebuildError::io("made", &recipe))?;
     let script = request
@@ -90,7 +52,7 @@ pub(super) fn build(
     let run = Run {
         request,
         trees,
-        enter: &enter,
+        maker: chamber::maker()?,
         recipe: &recipe,
         scratch: scratch.path(),
         progress,
@@ -128,7 +90,7 @@ pub(super) fn build(
 struct Run<'a> {
     request: &'a BuildRequest<'a>,
     trees: &'a Trees,
-    enter: &'a Path,
+    maker: Maker,
     recipe: &'a PathBuf,
     scratch: &'a Path,
     progress: &'a dyn Progress,
@@ -199,41 +161,25 @@ impl Run<'_> {
         };
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let variation = self.request.variation.as_ref();
-        let busybox = self.trees.root.join("bin/busybox");
-        let mut enter = Command::new(&busybox);
-        enter.arg("sh").arg(self.enter).arg(name).env_clear();
-        enter.env("BUSYBOX", &busybox);
-        for (key, path) in [
-            ("ROOT", self.trees.root.as_path()),
-            ("RUST", &self.trees.rust),
-            ("CRATES", &self.trees.crates),
-            ("AUDITABLE", &self.trees.auditable),
-            ("SRC", source),
-            ("RECIPE", self.recipe),
-            ("SCRATCH", &scratch),
-            ("OUT", out),
-        ] {
-            enter.env(key, absolute(path)?);
-        }
-        if let Some(deps) = deps {
-            enter.env("DEPS", absolute(deps)?);
-        }
-        enter
-            .env("SOURCE_DATE_EPOCH", epoch.to_string())
-            .env("JOBS", variation.map_or(cores, |v| v.jobs).to_string())
-            .env("PLAN_PACKAGES", plan.packages().join(" "))
-            .env("PLAN_BINARIES", binaries.join(" "))
-            .env("PLAN_TARGET", plan.target().triple());
-        if let Some(v) = variation {
-            enter
-                .env("VARY_HOME", &v.home)
-                .env("VARY_UMASK", &v.umask)
-                .env("VARY_TZ", &v.time_zone)
-                .env("VARY_LOCALE", &v.locale)
-                .env("VARY_HOSTNAME", &v.host_name);
-        }
-        let ended = command::run(&mut enter, self.progress)
-            .map_err(RebuildError::io("started", &busybox))?;
+        let chamber = Chamber {
+            stage: name,
+            trees: self.trees,
+            source,
+            recipe: self.recipe,
+            deps: deps.map(PathBuf::as_path),
+            scratch: &scratch,
+            out,
+            variables: vec![
+                ("SOURCE_DATE_EPOCH", epoch.to_string()),
+                ("JOBS", variation.map_or(cores, |v| v.jobs).to_string()),
+                ("PLAN_PACKAGES", plan.packages().join(" ")),
+                ("PLAN_BINARIES", binaries.join(" ")),
+                ("PLAN_TARGET", plan.target().triple().to_owned()),
+            ],
+            variation,
+        };
+        let ended = command::run(&mut chamber.command(self.maker)?, self.progress)
+            .map_err(RebuildError::io("used", &scratch))?;
         self.progress.done();
         // What the build left is large; it is cleared at once.
         inputs::remove_tree(&scratch).map_err(RebuildError::io("removed", &scratch))?;
@@ -246,8 +192,4 @@ impl Run<'_> {
             })
         }
     }
-}
-
-fn absolute(path: &Path) -> Result<PathBuf, RebuildError> {
-    fs::canonicalize(path).map_err(RebuildError::io("found", path))
 }
