@@ -257,3 +257,41 @@ fn policy_in_the_documentation_is_one() {
         );
     }
 }
+
+#[test]
+fn whole_verdict_needs_no_network() {
+    let release = Release::good();
+    let keys = release.gnupg.home().join("keys.asc");
+    std::fs::write(&keys, release.gnupg.export(&[&release.key])).unwrap();
+    let policy = release.gnupg.home().join("policy.toml");
+    std::fs::write(&policy, PATIENT).unwrap();
+    let cut_off = |program: &str| {
+        let mut command = Command::new("unshare");
+        command.args(["--user", "--map-root-user", "--net", program]);
+        command
+    };
+    if !cut_off("true")
+        .status()
+        .is_ok_and(|status| status.success())
+    {
+        eprintln!("skipped: this machine does not let `unshare` take the network away");
+        return;
+    }
+    let output = cut_off(env!("CARGO_BIN_EXE_verify"))
+        .arg("release")
+        .arg(release.root())
+        .arg("--keyring")
+        .arg(&keys)
+        .arg("--policy")
+        .arg(&policy)
+        .arg("--advisory-db")
+        .arg(&release.db)
+        .output()
+        .unwrap();
+    assert_eq!(
+        code(&output),
+        0,
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
