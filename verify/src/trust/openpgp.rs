@@ -11,10 +11,8 @@ use openpgp::cert::amalgamation::key::{
     ErasedKeyAmalgamation, SubordinateKeyAmalgamation, ValidErasedKeyAmalgamation,
 };
 use openpgp::cert::amalgamation::{ValidAmalgamation as _, ValidateAmalgamation as _};
-use openpgp::crypto::hash::Hash as _;
 use openpgp::packet::Signature;
 use openpgp::packet::key::PublicParts;
-use openpgp::packet::signature::subpacket::SubpacketTag;
 use openpgp::parse::Parse;
 use openpgp::policy::{HashAlgoSecurity, Policy as _, StandardPolicy};
 use openpgp::serialize::MarshalInto as _;
@@ -23,7 +21,9 @@ use openpgp::{Cert, Packet, PacketPile};
 use sequoia_openpgp as openpgp;
 
 use super::armor;
+use super::canonical::{packet_bodies, prefix_holds, unhashed_holds};
 use super::keyring::{Fingerprint, Keyring, holder_of};
+pub use super::refusal::{Instant, SignatureRefusal};
 
 /// How far a signature's time may lie in the future: clocks differ.
 pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(300);
@@ -92,138 +92,6 @@ impl SignatureRules {
             HashAlgorithm::MD5 | HashAlgorithm::RipeMD => false,
             _ => true,
         }
-    }
-}
-
-/// Why a signature does not count.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum SignatureRefusal {
-    /// It cannot be read as OpenPGP signatures.
-    #[error("it cannot be read as an OpenPGP signature: {why}")]
-    Unreadable {
-        /// What the parser said.
-        why: String,
-    },
-    /// The bytes hold a packet that could be changed without notice.
-    #[error("its bytes are not in the one accepted spelling: {why}")]
-    NotCanonical {
-        /// What is spelt otherwise.
-        why: String,
-    },
-    /// It is no signature over a document.
-    #[error("it is of type {kind}, not a signature over a document")]
-    NotOverADocument {
-        /// The signature type.
-        kind: String,
-    },
-    /// Its hash can be forged.
-    #[error("it uses the weak hash {algorithm}")]
-    WeakHash {
-        /// The algorithm's name.
-        algorithm: String,
-    },
-    /// No certificate in the keyring holds the key.
-    #[error("it was made by the key `{issuer}`, which is not in the keyring")]
-    UnknownKey {
-        /// Fingerprint or key id as the signature names it; empty where it names none.
-        issuer: String,
-    },
-    /// The signature is not one of this key over these bytes.
-    #[error("the signature by `{certificate}` does not match the signed bytes")]
-    Bad {
-        /// The certificate that the signature names.
-        certificate: Fingerprint,
-    },
-    /// The signature says it was made later than now.
-    #[error("it claims to be made at {at}, which is in the future")]
-    FromTheFuture {
-        /// The claimed time.
-        at: Instant,
-    },
-    /// The signature itself had an expiry that has passed.
-    #[error("the signature itself expired at {at}")]
-    SignatureExpired {
-        /// When.
-        at: Instant,
-    },
-    /// The key had expired before it signed.
-    #[error("the key `{certificate}` had expired at {at}, before it signed at {signed}")]
-    KeyExpired {
-        /// The signer's certificate.
-        certificate: Fingerprint,
-        /// When it expired.
-        at: Instant,
-        /// When it signed.
-        signed: Instant,
-    },
-    /// The key was in force when it signed and has expired since.
-    #[error("the key `{certificate}` signed at {signed} and has expired since, at {at}")]
-    KeyExpiredSince {
-        /// The signer's certificate.
-        certificate: Fingerprint,
-        /// When it expired.
-        at: Instant,
-        /// When it signed.
-        signed: Instant,
-    },
-    /// The key had been revoked before it signed.
-    #[error("the key `{certificate}` was revoked at {at} ({reason}), before it signed at {signed}")]
-    KeyRevokedAtSigning {
-        /// The signer's certificate.
-        certificate: Fingerprint,
-        /// When it was revoked.
-        at: Instant,
-        /// When it signed.
-        signed: Instant,
-        /// Why, in the revoker's words.
-        reason: String,
-    },
-    /// The key has been revoked since it signed.
-    #[error("the key `{certificate}` signed at {signed} and was revoked since, at {at} ({reason})")]
-    KeyRevokedSince {
-        /// The signer's certificate.
-        certificate: Fingerprint,
-        /// When it was revoked.
-        at: Instant,
-        /// When it signed.
-        signed: Instant,
-        /// Why, in the revoker's words.
-        reason: String,
-    },
-    /// The key may not make signatures.
-    #[error("the key `{key}` is not a signing key")]
-    KeyCannotSign {
-        /// The key, possibly a subkey.
-        key: Fingerprint,
-    },
-    /// The certificate does not bind the key in a way that can be accepted.
-    #[error("the key `{certificate}` is not acceptable: {why}")]
-    KeyUnacceptable {
-        /// The signer's certificate.
-        certificate: Fingerprint,
-        /// What is wrong with it.
-        why: String,
-    },
-    /// The key is in the keyring, but not among those that may do this.
-    #[error("the key `{certificate}` is not authorised to sign {what}")]
-    KeyNotAuthorised {
-        /// The signer's certificate.
-        certificate: Fingerprint,
-        /// What it may not sign.
-        what: String,
-    },
-}
-
-/// A moment, printed in UTC as RFC 3339, to the second.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Instant(pub SystemTime);
-
-impl std::fmt::Display for Instant {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let time = time::OffsetDateTime::from(self.0).truncate_to_second();
-        let text = time.format(&time::format_description::well_known::Rfc3339);
-        f.write_str(&text.unwrap_or_else(|_| String::from("an unprintable time")))
     }
 }
 
@@ -376,74 +244,6 @@ fn parse(bytes: &[u8]) -> Result<Vec<Signature>, SignatureRefusal> {
         0 => Err(unreadable("there is no signature in it")),
         1..=MAX_SIGNATURES => Ok(signatures),
         _ => Err(unreadable("it holds too many signatures")),
-    }
-}
-
-/// The bodies of the packets; it ends at the first packet whose header is not as short as it can
-/// be. RFC 9580, section 4.2.
-fn packet_bodies(mut bytes: &[u8]) -> Vec<&[u8]> {
-    let mut bodies = Vec::new();
-    while let Some((length, header)) = header(bytes) {
-        let Some(body) = bytes.get(header..header + length) else {
-            break;
-        };
-        bodies.push(body);
-        bytes = &bytes[header + length..];
-    }
-    bodies
-}
-
-/// Length of the body and of the header of a signature packet.
-fn header(bytes: &[u8]) -> Option<(usize, usize)> {
-    let at = |index: usize| bytes.get(index).map(|byte| usize::from(*byte));
-    let two = || Some(at(1)? << 8 | at(2)?);
-    match bytes.first()? {
-        0x88 => Some((at(1)?, 2)),
-        0x89 => Some((two().filter(|length| *length > 0xff)?, 3)),
-        0xc2 if at(1)? < 192 => Some((at(1)?, 2)),
-        0xc2 if at(1)? < 224 => Some((two()? - 0xc000 + 192, 3)),
-        _ => None,
-    }
-}
-
-/// The first two bytes of the digest stand beside the signature, where nothing else covers them.
-fn prefix_holds(signed: &[u8], signature: &Signature) -> bool {
-    let Ok(context) = signature.hash_algo().context() else {
-        return false;
-    };
-    let mut hash = context.for_signature(signature.version());
-    if let Some(salt) = signature.salt() {
-        hash.update(salt);
-    }
-    hash.update(signed);
-    let digest = signature.hash(&mut hash).and_then(|()| hash.into_digest());
-    digest.is_ok_and(|digest| digest.starts_with(signature.digest_prefix()))
-}
-
-/// The unhashed part may name the issuer and nothing else, and must name it truly.
-fn unhashed_holds(signature: &Signature, key: &Fingerprint) -> Result<(), String> {
-    for subpacket in signature.unhashed_area().iter() {
-        match subpacket.tag() {
-            SubpacketTag::Issuer | SubpacketTag::IssuerFingerprint => {}
-            other => {
-                return Err(format!(
-                    "its unhashed part holds a subpacket of type {other}"
-                ));
-            }
-        }
-    }
-    let true_issuer = signature
-        .get_issuers()
-        .iter()
-        .all(|handle| key.as_str().ends_with(&handle.to_hex()));
-    let plain = signature
-        .unhashed_area()
-        .iter()
-        .all(|subpacket| !subpacket.critical());
-    if true_issuer && plain {
-        Ok(())
-    } else {
-        Err(String::from("its unhashed part names another issuer"))
     }
 }
 
