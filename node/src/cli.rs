@@ -157,6 +157,12 @@ pub enum Command {
         #[command(subcommand)]
         command: DbCommand,
     },
+    /// Announce changes to other programs by signed webhooks
+    Webhook {
+        /// What is to be done with them.
+        #[command(subcommand)]
+        command: WebhookCommand,
+    },
     /// Make a new token; the old one is worth nothing from then on
     Token,
     /// Say what is wrong and what to do about it
@@ -232,6 +238,12 @@ pub struct Serve {
     /// Let pages of this origin talk to the node; may be given more than once
     #[arg(long, value_name = "ORIGIN")]
     pub allow_origin: Vec<String>,
+    /// Let webhooks go to this network, such as 10.1.0.0/16; may be given more than once
+    #[arg(long, value_name = "NETWORK")]
+    pub webhook_allow_network: Vec<String>,
+    /// Certificate authorities (PEM) that webhooks believe besides the system's
+    #[arg(long, value_name = "FILE")]
+    pub webhook_ca_file: Option<PathBuf>,
     /// Seconds that open requests are given when the node stops
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     pub drain_timeout_s: u64,
@@ -398,5 +410,100 @@ pub enum DbCommand {
     Encrypt {
         /// The plaintext database
         file: PathBuf,
+    },
+}
+
+/// What is to be done with webhooks.
+#[derive(Clone, Debug, Subcommand)]
+pub enum WebhookCommand {
+    /// Subscribe a URL; the secret is shown once
+    Add {
+        /// https, to a public address
+        url: String,
+        /// Only this event; may be given more than once
+        #[arg(long = "event", value_name = "EVENT")]
+        events: Vec<String>,
+        /// Only this namespace
+        #[arg(long)]
+        namespace: Option<String>,
+        /// Only memories of this agent
+        #[arg(long)]
+        agent_id: Option<String>,
+        /// Take the secret from this file instead of making one
+        #[arg(long, value_name = "FILE")]
+        secret_file: Option<PathBuf>,
+        /// How the header of ai-memory is keyed
+        #[arg(long, value_parser = ["standard", "legacy-sha256"], default_value = "standard")]
+        profile: String,
+    },
+    /// List subscriptions
+    List,
+    /// End a subscription
+    Remove {
+        /// The subscription's id
+        id: String,
+    },
+    /// Stop deliveries; announcements queue up
+    Pause {
+        /// The subscription's id
+        id: String,
+    },
+    /// Go on with deliveries
+    Resume {
+        /// The subscription's id
+        id: String,
+    },
+    /// Change the secret; for a while both sign
+    Rotate {
+        /// The subscription's id
+        id: String,
+        /// Seconds that both secrets sign
+        #[arg(long, default_value_t = 86_400)]
+        overlap_s: i64,
+    },
+    /// Send a test
+    Test {
+        /// The subscription's id
+        id: String,
+    },
+    /// List deliveries, newest first
+    Deliveries {
+        /// The subscription's id
+        id: String,
+        /// Only these
+        #[arg(long, value_parser = ["pending", "delivered", "dead"])]
+        state: Option<String>,
+    },
+    /// Send again what is dead
+    Replay {
+        /// The subscription's id
+        id: String,
+        /// From this place
+        #[arg(long, value_name = "SEQ")]
+        from: Option<i64>,
+        /// To this place
+        #[arg(long, value_name = "SEQ")]
+        to: Option<i64>,
+        /// Also what was delivered
+        #[arg(long)]
+        delivered_too: bool,
+    },
+    /// Check a delivery: the body on stdin, the headers as options
+    Verify {
+        /// The secret's file
+        #[arg(long, value_name = "FILE")]
+        secret_file: PathBuf,
+        /// The value of `X-AI-Memory-Timestamp`
+        #[arg(long)]
+        timestamp: i64,
+        /// The value of `X-AI-Memory-Signature`
+        #[arg(long)]
+        signature: String,
+        /// Seconds that the timestamp may be away from now
+        #[arg(long, default_value_t = 300)]
+        window_s: i64,
+        /// How the header is keyed
+        #[arg(long, value_parser = ["standard", "legacy-sha256"], default_value = "standard")]
+        profile: String,
     },
 }

@@ -16,6 +16,8 @@ use crate::api::metrics::Counters;
 use crate::api::{self, ApiState};
 use crate::config::{Address, DataDir, Running};
 use crate::store::{Store, StoreError};
+use crate::webhook::dispatcher::{self, DispatcherError, Sender};
+use crate::webhook::target::TargetPolicy;
 
 /// Why the node does not run, or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +41,9 @@ pub enum ServeError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// Webhooks cannot be sent.
+    #[error(transparent)]
+    Webhooks(#[from] DispatcherError),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -56,6 +61,10 @@ pub struct ServeOptions {
     pub origins: Vec<String>,
     /// How long open requests may take when the node stops.
     pub drain: Duration,
+    /// Where webhooks may go.
+    pub webhook_targets: TargetPolicy,
+    /// Certificate authorities (PEM) that webhooks believe besides the system's.
+    pub webhook_ca: Option<Vec<u8>>,
 }
 
 enum Listener {
@@ -86,21 +95,26 @@ pub async fn run(store: Store, data: &DataDir, options: ServeOptions) -> Result<
         hosts.extend(listener.hosts());
     }
     let access = Arc::new(Access::new(token, hosts, options.origins));
+    let targets = Arc::new(options.webhook_targets);
+    let sender = Sender::new(Arc::clone(&targets), options.webhook_ca.as_deref())?;
     let state = ApiState {
         store: store.clone(),
         access,
         counters: Arc::new(Counters::default()),
+        webhook_targets: targets,
     };
     let router = api::router(state);
     let stop = CancellationToken::new();
     let mut tasks: JoinSet<Result<(), ServeError>> = JoinSet::new();
     write_running(data, &names)?;
-    announce(&store);
+    let subscriptions = store.read(|read| read.subscriptions()).await?.len();
+    announce(&store, subscriptions);
     for listener in listeners {
         tracing::info!("api: listening on {}, bearer token needed", listener.name());
         tasks.spawn(accept(listener, router.clone(), stop.clone()));
     }
     tasks.spawn(collect_expired(store.clone(), stop.clone()));
+    tasks.spawn(deliver(store.clone(), sender, stop.clone()));
     let outcome = until_stopped(&mut tasks, &stop, signals).await;
     drain(&mut tasks, options.drain).await;
     remove(&data.running());
@@ -113,7 +127,7 @@ pub async fn run(store: Store, data: &DataDir, options: ServeOptions) -> Result<
     outcome
 }
 
-fn announce(store: &Store) {
+fn announce(store: &Store, subscriptions: usize) {
     tracing::info!(
         "storage: {} encrypted with SQLCipher 4 (AES-256-CBC, HMAC-SHA512), epoch {}",
         store.path().display(),
@@ -121,7 +135,7 @@ fn announce(store: &Store) {
     );
     tracing::info!("identity: versions are signed by {}", store.author());
     tracing::info!("federation: off");
-    tracing::info!("webhooks: off");
+    tracing::info!("webhooks: on, {subscriptions} subscriptions, https to public addresses");
 }
 
 fn write_running(data: &DataDir, names: &[String]) -> Result<(), ServeError> {
@@ -267,6 +281,10 @@ async fn accept(
             served.map_err(ended)
         }
     }
+}
+
+async fn deliver(store: Store, sender: Sender, stop: CancellationToken) -> Result<(), ServeError> {
+    Ok(dispatcher::run(store, sender, stop).await?)
 }
 
 async fn collect_expired(store: Store, stop: CancellationToken) -> Result<(), ServeError> {

@@ -381,10 +381,9 @@ pub async fn promote(
     State(state): State<ApiState>,
     ApiId(id): ApiId,
 ) -> Result<Json<Promoted>, Problem> {
-    let patch = MemoryPatch::to_tier(Tier::Long);
     state
         .store
-        .write(move |write| write.update_memory(id, patch, None))
+        .write(move |write| write.promote_memory(id))
         .await?;
     Ok(Json(Promoted {
         promoted: true,

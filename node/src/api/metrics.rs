@@ -58,7 +58,32 @@ pub async fn metrics(State(state): State<ApiState>) -> Result<Response, Problem>
     requests(&mut out, &state.counters);
     let health = state.store.health();
     let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-    let facts: [(&str, &str, &str, u64); 8] = [
+    let outbox = state.store.read(|read| read.outbox_counts()).await?;
+    let facts: [(&str, &str, &str, u64); 12] = [
+        (
+            "memory_node_webhook_subscriptions",
+            "gauge",
+            "Subscriptions.",
+            unsigned(outbox.subscriptions),
+        ),
+        (
+            "memory_node_webhook_pending",
+            "gauge",
+            "Announcements that wait.",
+            unsigned(outbox.pending),
+        ),
+        (
+            "memory_node_webhook_delivered",
+            "gauge",
+            "Delivered within the last week.",
+            unsigned(outbox.delivered),
+        ),
+        (
+            "memory_node_webhook_dead",
+            "gauge",
+            "Announcements that were given up.",
+            unsigned(outbox.dead),
+        ),
         (
             "memory_node_memories",
             "gauge",

@@ -13,6 +13,7 @@ pub mod openapi;
 pub mod overview;
 pub mod problem;
 pub mod search;
+pub mod subscriptions;
 pub mod transfer;
 
 use std::sync::Arc;
@@ -20,13 +21,14 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 
 use crate::api::access::Access;
 use crate::api::metrics::Counters;
 use crate::client::Node;
 use crate::model::limits;
 use crate::store::Store;
+use crate::webhook::target::TargetPolicy;
 
 /// What every handler may use.
 #[derive(Clone)]
@@ -37,6 +39,8 @@ pub struct ApiState {
     pub access: Arc<Access>,
     /// What was asked for, counted.
     pub counters: Arc<Counters>,
+    /// Where webhooks may go.
+    pub webhook_targets: Arc<TargetPolicy>,
 }
 
 /// The whole API over an open store.
@@ -57,6 +61,20 @@ pub fn router(state: ApiState) -> Router {
             get(links::list).post(links::create).delete(links::delete),
         )
         .route("/links/{id}", get(links::of_memory))
+        .route(
+            "/subscriptions",
+            get(subscriptions::list).post(subscriptions::create),
+        )
+        .route("/subscriptions/{id}", delete(subscriptions::delete))
+        .route("/subscriptions/{id}/pause", post(subscriptions::pause))
+        .route("/subscriptions/{id}/resume", post(subscriptions::resume))
+        .route("/subscriptions/{id}/rotate", post(subscriptions::rotate))
+        .route("/subscriptions/{id}/test", post(subscriptions::test))
+        .route(
+            "/subscriptions/{id}/deliveries",
+            get(subscriptions::deliveries),
+        )
+        .route("/subscriptions/{id}/replay", post(subscriptions::replay))
         .route("/stats", get(overview::stats))
         .route("/namespaces", get(overview::namespaces))
         .route("/forget", post(bulk::forget))

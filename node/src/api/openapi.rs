@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use utoipa::OpenApi;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 
-use super::{bulk, health, links, memories, metrics, overview, search, transfer};
+use super::{bulk, health, links, memories, metrics, overview, search, subscriptions, transfer};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -20,6 +20,9 @@ use super::{bulk, health, links, memories, metrics, overview, search, transfer};
         search::search, search::recall, search::recall_post,
         links::list, links::of_memory, links::create, links::delete,
         overview::stats, overview::namespaces, transfer::export, transfer::import,
+        subscriptions::create, subscriptions::list, subscriptions::delete, subscriptions::pause,
+        subscriptions::resume, subscriptions::rotate, subscriptions::test,
+        subscriptions::deliveries, subscriptions::replay,
         health::livez, health::readyz, health::health, metrics::metrics,
     ),
     security(("token" = [])),

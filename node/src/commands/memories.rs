@@ -11,7 +11,7 @@ use crate::cli::{Command, Common, FilterArgs, LinkArgs, StoreArgs, UpdateArgs};
 use crate::exit::{Failure, NO_VERDICT, REFUTED};
 
 /// One request, and how its answer is shown to people.
-struct Verb {
+pub(super) struct Verb {
     method: Method,
     path: String,
     body: Option<Value>,
@@ -20,7 +20,7 @@ struct Verb {
 }
 
 impl Verb {
-    fn new(method: Method, path: impl Into<String>, show: fn(&Value) -> String) -> Self {
+    pub(super) fn new(method: Method, path: impl Into<String>, show: fn(&Value) -> String) -> Self {
         Self {
             method,
             path: path.into(),
@@ -30,7 +30,7 @@ impl Verb {
         }
     }
 
-    fn body(mut self, body: Value) -> Self {
+    pub(super) fn body(mut self, body: Value) -> Self {
         self.body = Some(body);
         self
     }
@@ -41,7 +41,11 @@ impl Verb {
 /// # Errors
 /// When the node cannot be reached, or refuses.
 pub fn run(common: &Common, command: Command) -> Result<(), Failure> {
-    let verb = verb_of(command)?;
+    ask(common, &verb_of(command)?)
+}
+
+/// Sends one request and shows its answer.
+pub(super) fn ask(common: &Common, verb: &Verb) -> Result<(), Failure> {
     let document = reach::runtime()?.block_on(async {
         let reached = reach::node(common).await?;
         let answer = reached

@@ -11,6 +11,7 @@ pub mod reach;
 pub mod serve;
 pub mod token;
 pub mod transfer;
+pub mod webhook;
 
 use std::process::ExitCode;
 
@@ -44,6 +45,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Db { command } => db::run(&common, &command),
         Command::Export(args) => transfer::export(&common, &args),
         Command::Import(args) => transfer::import(&common, &args),
+        Command::Webhook { command } => webhook::run(&common, command),
         Command::Token => token::run(&common),
         Command::Serve(args) => serve::run(&common, &args),
         command => memories::run(&common, command),

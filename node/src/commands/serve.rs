@@ -7,6 +7,7 @@ use crate::cli::{Common, Serve};
 use crate::config::Address;
 use crate::exit::Failure;
 use crate::serve::{self, ServeError, ServeOptions};
+use crate::webhook::target::{Network, TargetPolicy};
 
 /// Runs until it is told to stop.
 ///
@@ -20,7 +21,21 @@ pub fn run(common: &Common, args: &Serve) -> Result<(), Failure> {
         .collect::<Result<Vec<_>, _>>()?;
     let data = reach::data_dir(common)?;
     let store = reach::open_store(common)?;
+    let networks = args
+        .webhook_allow_network
+        .iter()
+        .map(|text| text.parse())
+        .collect::<Result<Vec<Network>, String>>()
+        .map_err(|why| Failure::no_verdict("configuration", why))?;
+    let webhook_ca = match &args.webhook_ca_file {
+        None => None,
+        Some(file) => Some(std::fs::read(file).map_err(|error| {
+            Failure::no_verdict("io", format!("cannot read `{}`", file.display())).because(error)
+        })?),
+    };
     let options = ServeOptions {
+        webhook_targets: TargetPolicy { networks },
+        webhook_ca,
         listen,
         origins: args
             .allow_origin

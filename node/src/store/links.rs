@@ -130,6 +130,11 @@ impl WriteContext<'_> {
                 link.relation.as_str(),
                 self.now.as_micros(),
             ])?;
+        let facts = serde_json::json!({
+            "source_id": link.source_id, "target_id": link.target_id, "relation": link.relation,
+            "namespace": namespace,
+        });
+        self.emit("link.created", link.source_id, &namespace, "", facts)?;
         Ok(true)
     }
 

@@ -226,7 +226,9 @@ impl WriteContext<'_> {
     pub fn create_memory(&mut self, draft: &MemoryDraft) -> Result<Stored, StoreError> {
         let random = random::<10>().map_err(|e| StoreError::Io(e.to_string()))?;
         let id = MemoryId::new(self.now, random);
-        self.put_new(id, draft.namespace(), draft.body().clone())
+        let stored = self.put_new(id, draft.namespace(), draft.body().clone())?;
+        self.announce("memory.created", &stored)?;
+        Ok(stored)
     }
 
     /// Takes in a memory with the id and the times it had elsewhere; `None`: that id is known.
@@ -255,6 +257,27 @@ impl WriteContext<'_> {
     /// # Errors
     /// When there is none, when it has changed, or when the database refuses.
     pub fn update_memory(
+        &mut self,
+        id: MemoryId,
+        patch: MemoryPatch,
+        expected: Option<&str>,
+    ) -> Result<Stored, StoreError> {
+        let stored = self.change(id, patch, expected)?;
+        self.announce("memory.updated", &stored)?;
+        Ok(stored)
+    }
+
+    /// Keeps a memory for ever.
+    ///
+    /// # Errors
+    /// When there is none, or when the database refuses.
+    pub fn promote_memory(&mut self, id: MemoryId) -> Result<Stored, StoreError> {
+        let stored = self.change(id, MemoryPatch::to_tier(Tier::Long), None)?;
+        self.announce("memory.promoted", &stored)?;
+        Ok(stored)
+    }
+
+    fn change(
         &mut self,
         id: MemoryId,
         patch: MemoryPatch,
@@ -320,7 +343,9 @@ impl WriteContext<'_> {
         self.unindex(current.rowid)?;
         self.erase(id)?;
         let namespace: Namespace = current.namespace.parse()?;
-        Ok(stored(id, &appended, &namespace, current.body))
+        let stored = stored(id, &appended, &namespace, current.body);
+        self.announce(&format!("memory.{reason}"), &stored)?;
+        Ok(stored)
     }
 
     /// Notes that a recall brought these memories up.
@@ -352,6 +377,22 @@ impl WriteContext<'_> {
             row.get::<_, [u8; 16]>(0)
         })?;
         rows.map(|id| Ok(MemoryId::from_bytes(id?))).collect()
+    }
+
+    /// Tells the subscribers: names and numbers, never the texts.
+    fn announce(&self, event: &str, stored: &Stored) -> Result<(), StoreError> {
+        let facts = serde_json::json!({
+            "id": stored.id, "namespace": stored.namespace, "title": stored.body.title,
+            "tier": stored.body.tier, "agent_id": stored.body.agent_id,
+            "version_id": stored.version_id,
+        });
+        self.emit(
+            event,
+            stored.id,
+            &stored.namespace,
+            &stored.body.agent_id,
+            facts,
+        )
     }
 
     fn current_as_expected(

@@ -11,6 +11,7 @@ pub(super) const APPLICATION_ID: i64 = 0x484d_454d;
 const STEPS: &[(i64, &str)] = &[
     (1, include_str!("migrations/0001_initial.sql")),
     (2, include_str!("migrations/0002_idempotency.sql")),
+    (3, include_str!("migrations/0003_webhooks.sql")),
 ];
 
 /// The schema that this program writes.

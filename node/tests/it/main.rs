@@ -20,3 +20,4 @@ mod pytools;
 mod refusals;
 mod sealed_export;
 mod support;
+mod webhooks;

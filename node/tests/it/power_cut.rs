@@ -110,14 +110,18 @@ fn load_and_kill(served: Served, count: usize, micros: u64) -> Vec<String> {
                     let text = format!("writer {writer} memory {n} ").repeat(1 + n % 40);
                     let body = json!({"title": "t", "content": text, "tier": "long"});
                     let asked = served.try_http("POST", "/api/v1/memories", &body);
-                    let Some(answer) = asked else { return };
+                    // Not acknowledged: it may be there or not.
+                    let Some(answer) = asked else { continue };
                     assert_eq!(answer.status, 201, "{answer:?}");
                     let id = answer.json()["id"].as_str().unwrap().to_owned();
                     acknowledged.lock().unwrap().push(id);
                 }
             });
         }
-        while acknowledged.lock().unwrap().len() < count {
+        let started = std::time::Instant::now();
+        while acknowledged.lock().unwrap().len() < count
+            && started.elapsed() < Duration::from_secs(20)
+        {
             std::thread::sleep(Duration::from_micros(200));
         }
         std::thread::sleep(Duration::from_micros(micros));

@@ -53,6 +53,10 @@ with AiMemoryClient(url, api_key=token, agent_id="agent:py") as client:
         assert "title" in str(error), error
     assert client.forget(pattern="n1")["deleted"] == 1
     assert client.gc()["deleted"] == 0
+    subscription = client.subscribe({"url": "https://hook.invalid/x", "events": ["memory.created"]})
+    assert [s.id for s in client.subscriptions()] == [subscription.id]
+    client.unsubscribe(subscription.id)
+    assert client.subscriptions() == []
     assert "memory_node_memories" in client.metrics()
 with AiMemoryClient(url, api_key="wrong") as stranger:
     try:

@@ -31,6 +31,8 @@ async def drive(client, mark):
     assert changed["title"] == f"{mark} changed"
     await call("memory_link", source_id=made["id"], target_id=other["id"])
     assert (await call("memory_export"))["count"] >= 2
+    hook = await call("memory_subscribe", url="https://hook.invalid/x", events=["link.created"])
+    assert hook["secret"].startswith("whsec_")
     assert (await call("memory_delete", id=other["id"]))["deleted"] is True
     refused = await client.call_tool("memory_get", {"id": other["id"]})
     assert refused.is_error and "not_found" in refused.content[0].text
