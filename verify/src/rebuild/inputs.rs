@@ -301,10 +301,15 @@ pub(super) fn remove_tree(path: &Path) -> io::Result<()> {
     fs::remove_dir_all(path)
 }
 
-/// One process at a time changes the cache.
+/// One process at a time changes the inputs in the cache.
 pub(super) fn lock(cache: &Path) -> Result<fs::File, InputError> {
+    lock_file(cache, "lock")
+}
+
+/// Waits until no other process holds the lock of this name in the cache; dropping it lets go.
+pub(super) fn lock_file(cache: &Path, name: &str) -> Result<fs::File, InputError> {
     fs::create_dir_all(cache).map_err(InputError::io(cache))?;
-    let path = cache.join("lock");
+    let path = cache.join(name);
     let file = fs::OpenOptions::new()
         .create(true)
         .truncate(false)

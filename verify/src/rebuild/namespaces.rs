@@ -28,7 +28,6 @@ pub(super) fn build(
     trees: &Trees,
     progress: &dyn Progress,
 ) -> Result<Made, RebuildError> {
-    let _lock = inputs::lock(request.cache)?;
     let work = request.cache.join("work");
     fs::create_dir_all(&work).map_err(RebuildError::io("made", &work))?;
     let scratch = tempfile::tempdir_in(&work).map_err(RebuildError::io("made", &work))?;
@@ -124,13 +123,15 @@ impl Run<'_> {
             stages::key(stage, &reads, &texts).map_err(RebuildError::io("read", self.scratch))?;
         let folder = self.request.cache.join("stages");
         let path = folder.join(format!("{key}-{}", stage.name()));
+        fs::create_dir_all(&folder).map_err(RebuildError::io("made", &folder))?;
+        // Who needs the same stage at the same time waits for it instead of making it twice.
+        let _lock = inputs::lock_file(&folder, &format!("{key}.lock"))?;
         if path.exists() && self.request.reuse_dependencies {
             return Ok((path, true));
         }
         let out = self.scratch.join(format!("{}-out", stage.name()));
         self.stage(stage, source, deps, &out)?;
         inputs::normalise(&out).map_err(RebuildError::io("prepared", &out))?;
-        fs::create_dir_all(&folder).map_err(RebuildError::io("made", &folder))?;
         if path.exists() {
             inputs::remove_tree(&path).map_err(RebuildError::io("removed", &path))?;
         }
