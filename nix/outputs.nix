@@ -4,8 +4,8 @@
 let
   inherit (build) inputs binaries;
   busybox = "${inputs.root}/bin/busybox";
-  loader = "${inputs.root}/lib64/ld-linux-x86-64.so.2";
   libraries = "${inputs.root}/lib/x86_64-linux-gnu";
+  loader = "${libraries}/ld-linux-x86-64.so.2";
 
   run = name: script: derivation {
     inherit name system;
