@@ -35,12 +35,21 @@ rec {
     (name: "${loader} --library-path ${libraries} ${package name}/bin/${name} --version >>$out")
     names));
 
-  # Compiler, linker and toolchain of the build, for `nix develop`.
+  # Compiler, linker and toolchain of the build, for `nix develop`. That wants a bash, and the
+  # root's needs its own loader where /lib64 has none, as in Nix's sandbox.
+  bash = run "bash" ''
+    ${busybox} mkdir -p $out/bin
+    ${busybox} printf '#!%s sh\nexec %s --library-path %s %s "$@"\n' \
+      ${busybox} ${loader} ${libraries} ${inputs.root}/bin/bash >$out/bin/bash
+    ${busybox} chmod 755 $out/bin/bash
+  '';
   shell = derivation {
     name = "shell";
     inherit system;
-    builder = "${inputs.root}/bin/bash";
+    builder = "${bash}/bin/bash";
     args = [ "-c" "exit 1" ];
+    # `nix develop` writes the environment to the outputs that are named here.
+    outputs = [ "out" ];
     PATH = "${inputs.rust}/bin:${inputs.root}/bin";
     CC = "gcc-12";
   };
