@@ -255,7 +255,7 @@ pub fn build(
     let pins = Pins::of_source(request.source, request.plan)?;
     let trees = inputs::ensure(&pins, request.source, request.cache, progress)?;
     let made = match engine {
-        Engine::Nix => nix::build(request, &trees, progress)?,
+        Engine::Nix => nix::build(request, &pins, &trees, progress)?,
         Engine::Namespaces => namespaces::build(request, &trees, progress)?,
     };
     let binaries = collect(request, &made.bin)?;
@@ -274,6 +274,9 @@ struct Made {
     /// Folder with the binaries.
     bin: PathBuf,
     dependencies_reused: bool,
+    /// Holds that folder until the binaries are copied out of it; `None` in the Nix store.
+    #[expect(dead_code, reason = "kept for its drop, which removes the folder")]
+    scratch: Option<tempfile::TempDir>,
 }
 
 fn collect(

@@ -61,27 +61,10 @@ pub(super) fn build(
     let out = at("binaries");
     run.stage(Stage::Binaries, request.source, Some(&deps), &out)?;
 
-    // The caller copies the binaries out of a folder that outlives this scratch folder.
-    let kept = request.out.join(".built");
-    if kept.exists() {
-        inputs::remove_tree(&kept).map_err(RebuildError::io("removed", &kept))?;
-    }
-    fs::create_dir_all(request.out).map_err(RebuildError::io("made", request.out))?;
-    let mut copied = Vec::new();
-    fs::create_dir(&kept).map_err(RebuildError::io("made", &kept))?;
-    for binary in request.plan.binaries() {
-        let from = out.join("bin").join(&binary.name);
-        if !from.is_file() {
-            return Err(RebuildError::NoBinary(binary.name.clone()));
-        }
-        let to = kept.join(&binary.name);
-        fs::copy(&from, &to).map_err(RebuildError::io("copied", &from))?;
-        copied.push(to);
-    }
-    inputs::remove_tree(scratch.path()).map_err(RebuildError::io("removed", scratch.path()))?;
     Ok(Made {
-        bin: kept,
+        bin: out.join("bin"),
         dependencies_reused: reused,
+        scratch: Some(scratch),
     })
 }
 

@@ -10,9 +10,9 @@ use std::{
 };
 
 use super::{
-    BuildRequest, Engine, Made, RebuildError, command,
+    BuildRequest, Engine, Made, RebuildError, carry, command,
     inputs::{InputError, Trees},
-    pins,
+    pins::Pins,
     progress::{Progress, Silent},
     store_path,
 };
@@ -51,13 +51,11 @@ fn missing(why: String) -> RebuildError {
 
 pub(super) fn build(
     request: &BuildRequest<'_>,
+    pins: &Pins,
     trees: &Trees,
     progress: &dyn Progress,
 ) -> Result<Made, RebuildError> {
-    let pins = pins::Pins::of_source(request.source, request.plan)?;
-    for ((name, digest), path) in pins.trees().into_iter().zip(trees.in_order()) {
-        add_to_store(name, digest, path, progress)?;
-    }
+    carry::make_valid(pins, trees, progress)?;
     let source =
         fs::canonicalize(request.source).map_err(RebuildError::io("found", request.source))?;
     let recipe = source.join(&request.plan.build().recipe).join("build.nix");
@@ -83,12 +81,14 @@ pub(super) fn build(
             return Ok(Made {
                 bin: out.join("bin"),
                 dependencies_reused: reused,
+                scratch: None,
             });
         }
         if differing.join("bin").is_dir() {
             return Ok(Made {
                 bin: differing.join("bin"),
                 dependencies_reused: reused,
+                scratch: None,
             });
         }
         return Err(RebuildError::Failed {
@@ -106,6 +106,7 @@ pub(super) fn build(
     Ok(Made {
         bin: out.join("bin"),
         dependencies_reused: reused,
+        scratch: None,
     })
 }
 
@@ -223,7 +224,7 @@ pub(super) fn add_to_store(
 }
 
 impl Trees {
-    /// In the order of [`pins::Pins::trees`].
+    /// In the order of [`Pins::trees`].
     #[must_use]
     pub fn in_order(&self) -> [&PathBuf; 4] {
         [&self.root, &self.rust, &self.auditable, &self.crates]

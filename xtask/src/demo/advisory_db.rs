@@ -2,10 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::{outcome::Undecided, shell, talk};
+use crate::{outcome::Undecided, release::advisory_db::ORIGIN, shell, talk};
 
-/// Where the database is kept by those who write it.
-const ORIGIN: &str = "https://github.com/rustsec/advisory-db.git";
 /// A copy beside the repository, where tests find their data too.
 const BESIDE: &str = "../shared/data/advisory-db";
 

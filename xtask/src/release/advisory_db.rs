@@ -12,7 +12,7 @@ use crate::outcome::Undecided;
 use crate::shell;
 
 /// Where the database is kept by those who write it.
-const ORIGIN: &str = "https://github.com/rustsec/advisory-db.git";
+pub(crate) const ORIGIN: &str = "https://github.com/rustsec/advisory-db.git";
 
 /// A database and what identifies it.
 #[derive(Debug)]

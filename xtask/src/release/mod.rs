@@ -7,7 +7,7 @@
 //! project: names and limits come from `release.toml`.
 
 mod advisories;
-mod advisory_db;
+pub(crate) mod advisory_db;
 mod attestation_key;
 mod build;
 mod bundle;
