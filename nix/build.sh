@@ -25,6 +25,26 @@ export RUSTFLAGS="--remap-path-prefix=/build/source=. --remap-path-prefix=/build
 export CC=/bin/cc AR=/usr/bin/ar
 export CFLAGS="-ffile-prefix-map=/build/source=. -ffile-prefix-map=/build/target=target -ffile-prefix-map=/crates=crates -Werror=date-time -g0"
 
+# Procedural macros and build scripts may write in the order of a hash map, which is seeded anew
+# in each process; Perl's are too. Rust's standard library asks getrandom() of the C library, so
+# that it can be replaced: inside this root it answers the same bytes to everyone. (Nothing here
+# makes keys, and names of temporary files are tried until one is free.)
+fix_hash_seeds() {
+    mkdir -p /build/fixed-seed
+    cat >/build/fixed-seed/getrandom.c <<'SOURCE'
+#include <string.h>
+#include <sys/types.h>
+ssize_t getrandom(void *bytes, size_t count, unsigned int flags)
+{
+    (void) flags;
+    memset(bytes, 0x5a, count);
+    return (ssize_t) count;
+}
+SOURCE
+    cc -O1 -shared -fPIC -o /build/fixed-seed/getrandom.so /build/fixed-seed/getrandom.c
+    export LD_PRELOAD=/build/fixed-seed/getrandom.so PERL_HASH_SEED=0 PERL_PERTURB_KEYS=0
+}
+
 # Points cargo at a folder of vendored crates, and away from any network.
 vendored() {
     mkdir -p "$CARGO_HOME"
@@ -54,6 +74,7 @@ package_name() {
     sed -n '/^\[package\]/,/^\[[^p]/s/^name *= *"\([^"]*\)".*/\1/p' "$1" | head -n 1
 }
 
+fix_hash_seeds
 case "$1" in
 auditable)
     cp -r /auditable/cargo-auditable /build/source

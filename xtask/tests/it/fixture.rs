@@ -220,6 +220,31 @@ impl Workspace {
         self.git(&["update-ref", &format!("refs/tags/{name}"), &id]);
     }
 
+    /// Adds a procedural macro whose output follows the order of a hash map: another one in each
+    /// run of a compiler, unless the build sees to it.
+    pub(crate) fn use_a_macro_in_hash_map_order(&self) {
+        self.write(
+            "Cargo.toml",
+            &format!("{TINY_MANIFEST}\n[dependencies]\norder = {{ path = \"order\" }}\n"),
+        );
+        let lock = TINY_LOCK.replace(
+            "[[package]]",
+            "[[package]]\nname = \"order\"\nversion = \"1.0.0\"\n\n[[package]]",
+        );
+        self.write(
+            "Cargo.lock",
+            &format!("{lock}dependencies = [\n \"order\",\n]\n"),
+        );
+        self.write("order/Cargo.toml", ORDER_MANIFEST);
+        self.write("order/src/lib.rs", ORDER_LIB);
+        self.write(
+            "src/main.rs",
+            "//! Prints an order.\nfn main() {\n    println!(\"{}\", order::order!());\n}\n",
+        );
+        self.pin();
+        self.commit("A macro in hash map order");
+    }
+
     /// Runs `cargo xtask` in this workspace.
     pub(crate) fn xtask(&self, arguments: &[&str]) -> Output {
         self.xtask_with(&[], arguments)
@@ -247,6 +272,29 @@ impl Workspace {
         arguments.extend(["--advisory-db", database]);
         arguments.extend(more);
         self.xtask(&arguments)
+    }
+
+    /// `nix build` of an output of this workspace's flake, in the sandbox; gives the store path.
+    pub(crate) fn nix_build(&self, output: &str, more: &[&str]) -> PathBuf {
+        let mut command = Command::new("nix");
+        command
+            .args(["--extra-experimental-features", "nix-command flakes"])
+            .args(["build", "--no-link", "--json"])
+            .args([
+                "--option",
+                "sandbox",
+                "true",
+                "--option",
+                "substitute",
+                "false",
+            ])
+            .args(["--option", "build-users-group", ""])
+            .args(more)
+            .arg(output);
+        let built = self.prepare(command, &[]).output().unwrap();
+        assert!(built.status.success(), "nix build: {}", talk(&built));
+        let answer: serde_json::Value = serde_json::from_slice(&built.stdout).unwrap();
+        answer[0]["outputs"]["out"].as_str().unwrap().into()
     }
 
     fn prepare(&self, mut command: Command, variables: &[(&str, &str)]) -> Command {
@@ -319,6 +367,28 @@ version = "1.0.0"
 const TINY_MAIN: &str = r#"//! Prints one line.
 fn main() {
     println!("a tiny tool, built at {}", option_env!("SOURCE_DATE_EPOCH").unwrap_or("no time"));
+}
+"#;
+
+const ORDER_MANIFEST: &str = r#"[package]
+name = "order"
+version = "1.0.0"
+edition = "2024"
+license = "MIT"
+
+[lib]
+proc-macro = true
+"#;
+
+const ORDER_LIB: &str = r#"//! A text that is another one in each run.
+use std::collections::HashMap;
+
+/// The numbers from 0 to 31 in the order of a hash map.
+#[proc_macro]
+pub fn order(_: proc_macro::TokenStream) -> proc_macro::TokenStream {
+    let map: HashMap<u32, ()> = (0..32).map(|number| (number, ())).collect();
+    let text: Vec<String> = map.keys().map(u32::to_string).collect();
+    format!("{:?}", text.join(" ")).parse().unwrap()
 }
 "#;
 

@@ -19,7 +19,7 @@ use verify::report::{ReleaseReport, assay};
 use verify::trust::keyring::Keyring;
 use verify::verdict::Verdict;
 
-use crate::fixture::{TAG, Workspace, advisory_db, answer, talk};
+use crate::fixture::{TAG, Workspace, advisory_db, answer, of_this_repository, talk};
 
 /// A released workspace.
 struct Released {
@@ -309,6 +309,47 @@ fn a_build_under_varied_conditions_gives_the_same_bytes() {
     workspace.sign_tag(TAG, &workspace.engineer);
     let (said, answered) = release(&workspace, &["--vary"]);
     assert!(said.contains("varied build, engine namespaces"), "{said}");
+    let line = answered
+        .lines()
+        .find(|line| line.starts_with("tiny "))
+        .unwrap();
+    let digests: BTreeSet<&str> = line.split_whitespace().skip(1).collect();
+    assert_eq!(line.split_whitespace().count(), 4, "{line}");
+    assert_eq!(digests.len(), 1, "{line}");
+}
+
+#[test]
+fn nix_build_rebuilds_the_flake_to_the_released_bytes() {
+    let workspace = Workspace::new();
+    for file in ["flake.nix", "nix/outputs.nix", "nix/module.nix"] {
+        workspace.write(file, &of_this_repository(file));
+    }
+    workspace.commit("A flake");
+    workspace.sign_tag(TAG, &workspace.engineer);
+    release(&workspace, &[]);
+    let released = workspace
+        .path()
+        .join("target/release-out/v1.0.0/tiny-1.0.0-x86_64-linux/bin/tiny");
+
+    // The first finds what the release built; the second builds it again, and Nix compares.
+    for more in [&[][..], &["--rebuild"]] {
+        let out = workspace.nix_build(".#default", more);
+        let built = fs::read(out.join("bin/tiny")).unwrap();
+        assert_eq!(built, fs::read(&released).unwrap(), "{more:?}");
+    }
+    let package = workspace.nix_build(".#tiny-tool", &[]);
+    assert_eq!(
+        fs::read(package.join("bin/tiny")).unwrap(),
+        fs::read(&released).unwrap()
+    );
+}
+
+#[test]
+fn a_procedural_macro_that_follows_a_hash_map_builds_to_the_same_bytes() {
+    let workspace = Workspace::new();
+    workspace.use_a_macro_in_hash_map_order();
+    workspace.sign_tag(TAG, &workspace.engineer);
+    let (_, answered) = release(&workspace, &["--vary"]);
     let line = answered
         .lines()
         .find(|line| line.starts_with("tiny "))
