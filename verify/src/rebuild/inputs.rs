@@ -2,18 +2,19 @@
 //! used unless the NAR hash is the pinned one.
 
 use std::{
-    fs, io,
-    os::unix::fs::PermissionsExt as _,
+    fs,
     path::{Path, PathBuf},
 };
 
 use sbom::digest::Sha256Digest;
 
 use super::{
-    fetch, nar,
+    fetch,
+    input_error::InputError,
+    nar,
     pins::{self, Pins, RustToolchain},
     progress::Progress,
-    store_path,
+    store_path, tree,
 };
 
 /// The four trees, all checked.
@@ -27,65 +28,6 @@ pub struct Trees {
     pub auditable: PathBuf,
     /// One folder a crate, `NAME` or `NAME-VERSION`.
     pub crates: PathBuf,
-}
-
-/// Why an input could not be had.
-#[derive(Debug, thiserror::Error)]
-pub enum InputError {
-    /// Every way to get it failed.
-    #[error("`{name}` could not be fetched: {why}")]
-    Fetch {
-        /// Which input or file.
-        name: String,
-        /// What each way said.
-        why: String,
-    },
-    /// A file or tree is not what was pinned.
-    #[error("`{name}` is not the pinned one: expected SHA-256 `{pinned}`, got `{found}`")]
-    Differs {
-        /// Which input or file.
-        name: String,
-        /// The pin.
-        pinned: Sha256Digest,
-        /// What was got.
-        found: Sha256Digest,
-    },
-    /// Reading or writing a file.
-    #[error("`{path}` cannot be used")]
-    Io {
-        /// Which file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-}
-
-impl InputError {
-    pub(crate) fn io(path: &Path) -> impl FnOnce(io::Error) -> Self {
-        let path = path.to_owned();
-        move |source| Self::Io { path, source }
-    }
-
-    pub(crate) fn fetch(name: &str, why: impl ToString) -> Self {
-        Self::Fetch {
-            name: name.to_owned(),
-            why: why.to_string(),
-        }
-    }
-
-    /// The command that helps.
-    #[must_use]
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Self::Fetch { .. } => Some(
-                "connect to a network, or carry the inputs over with `cargo xtask inputs export DIR` and `cargo xtask inputs import DIR`".into(),
-            ),
-            Self::Differs { .. } => {
-                Some("the source of this input changed it; take it from its permanent address".into())
-            }
-            Self::Io { .. } => None,
-        }
-    }
 }
 
 /// Finds or fetches all four trees.
@@ -189,7 +131,7 @@ fn find(
         }
         // A damaged tree of ours is thrown away; a damaged store is Nix's to repair.
         if path.starts_with(cache) {
-            remove_tree(&path).map_err(InputError::io(&path))?;
+            tree::remove(&path).map_err(InputError::io(&path))?;
         }
     }
     Ok(None)
@@ -228,11 +170,11 @@ pub(super) fn unpacked(
     let work = cache.join("work");
     fs::create_dir_all(&work).map_err(InputError::io(&work))?;
     let folder = tempfile::tempdir_in(&work).map_err(InputError::io(&work))?;
-    let tree = folder.path().join(name);
-    fs::create_dir(&tree).map_err(InputError::io(&tree))?;
-    make(&tree)?;
-    normalise(&tree).map_err(InputError::io(&tree))?;
-    let digest = nar::digest(&tree).map_err(InputError::io(&tree))?;
+    let made = folder.path().join(name);
+    fs::create_dir(&made).map_err(InputError::io(&made))?;
+    make(&made)?;
+    tree::normalise(&made).map_err(InputError::io(&made))?;
+    let digest = nar::digest(&made).map_err(InputError::io(&made))?;
     Ok((folder, digest))
 }
 
@@ -251,54 +193,6 @@ pub(super) fn place(
     }
     fs::rename(folder.path().join(name), &path).map_err(InputError::io(&path))?;
     Ok(path)
-}
-
-/// What a Nix store does to a tree: times of 1 s, modes 0444 or 0555 (folders 0755 here, so that
-/// the cache can be cleared). cargo compares times, so both engines must see the same ones.
-pub(super) fn normalise(path: &Path) -> io::Result<()> {
-    let meta = fs::symlink_metadata(path)?;
-    if meta.is_symlink() {
-        return set_time(path);
-    }
-    if meta.is_dir() {
-        for entry in fs::read_dir(path)? {
-            normalise(&entry?.path())?;
-        }
-        set_mode(path, 0o755)?;
-    } else {
-        let executable = meta.permissions().mode() & 0o100 != 0;
-        set_mode(path, if executable { 0o555 } else { 0o444 })?;
-    }
-    set_time(path)
-}
-
-fn set_time(path: &Path) -> io::Result<()> {
-    let second = rustix::fs::Timespec {
-        tv_sec: 1,
-        tv_nsec: 0,
-    };
-    let times = rustix::fs::Timestamps {
-        last_access: second,
-        last_modification: second,
-    };
-    let flags = rustix::fs::AtFlags::SYMLINK_NOFOLLOW;
-    rustix::fs::utimensat(rustix::fs::CWD, path, &times, flags)?;
-    Ok(())
-}
-
-pub(super) fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
-    fs::set_permissions(path, fs::Permissions::from_mode(mode))
-}
-
-/// Removes a tree whose folders may be read-only.
-pub(super) fn remove_tree(path: &Path) -> io::Result<()> {
-    for entry in walkdir::WalkDir::new(path) {
-        let entry = entry.map_err(io::Error::other)?;
-        if entry.file_type().is_dir() {
-            set_mode(entry.path(), 0o755)?;
-        }
-    }
-    fs::remove_dir_all(path)
 }
 
 /// One process at a time changes the inputs in the cache.

@@ -9,6 +9,7 @@ mod chamber;
 mod command;
 pub mod compare;
 pub mod fetch;
+pub mod input_error;
 pub mod inputs;
 mod namespaces;
 pub mod nar;
@@ -17,6 +18,7 @@ pub mod pins;
 pub mod progress;
 mod stages;
 pub mod store_path;
+mod tree;
 
 use std::{
     collections::BTreeMap,
@@ -27,7 +29,8 @@ use std::{
 use sbom::digest::Sha256Digest;
 
 use crate::plan::ReleasePlan;
-use inputs::{InputError, Trees};
+use input_error::InputError;
+use inputs::Trees;
 use pins::{PinError, Pins};
 use progress::Progress;
 
@@ -301,7 +304,7 @@ fn collect(
         // Written beside and renamed: a reader never sees half a binary.
         let partial = target.join(format!(".{name}.partial"));
         std::fs::write(&partial, &bytes).map_err(RebuildError::io("written", &partial))?;
-        inputs::set_mode(&partial, 0o755).map_err(RebuildError::io("made executable", &partial))?;
+        tree::set_mode(&partial, 0o755).map_err(RebuildError::io("made executable", &partial))?;
         std::fs::rename(&partial, &path).map_err(RebuildError::io("written", &path))?;
         binaries.insert(name, BuiltBinary { path, digest });
     }

@@ -16,6 +16,7 @@ use super::{
     inputs::{self, Trees},
     progress::Progress,
     stages::{self, FIXED_EPOCH, Stage},
+    tree,
 };
 
 /// Whether this user may make the root.
@@ -45,7 +46,7 @@ pub(super) fn build(
     stages::copy_manifests(request.source, &manifests)
         .map_err(RebuildError::io("copied", &manifests))?;
     for tree in [&recipe, &manifests] {
-        inputs::normalise(tree).map_err(RebuildError::io("prepared", tree))?;
+        tree::normalise(tree).map_err(RebuildError::io("prepared", tree))?;
     }
 
     let run = Run {
@@ -114,9 +115,9 @@ impl Run<'_> {
         }
         let out = self.scratch.join(format!("{}-out", stage.name()));
         self.stage(stage, source, deps, &out)?;
-        inputs::normalise(&out).map_err(RebuildError::io("prepared", &out))?;
+        tree::normalise(&out).map_err(RebuildError::io("prepared", &out))?;
         if path.exists() {
-            inputs::remove_tree(&path).map_err(RebuildError::io("removed", &path))?;
+            tree::remove(&path).map_err(RebuildError::io("removed", &path))?;
         }
         fs::rename(&out, &path).map_err(RebuildError::io("kept", &path))?;
         Ok((path, false))
@@ -166,7 +167,7 @@ impl Run<'_> {
             .map_err(RebuildError::io("used", &scratch))?;
         self.progress.done();
         // What the build left is large; it is cleared at once.
-        inputs::remove_tree(&scratch).map_err(RebuildError::io("removed", &scratch))?;
+        tree::remove(&scratch).map_err(RebuildError::io("removed", &scratch))?;
         if ended.success {
             Ok(())
         } else {

@@ -11,7 +11,8 @@ use std::{
 
 use super::{
     BuildRequest, Engine, Made, RebuildError, carry, command,
-    inputs::{InputError, Trees},
+    input_error::InputError,
+    inputs::Trees,
     pins::Pins,
     progress::{Progress, Silent},
     store_path,

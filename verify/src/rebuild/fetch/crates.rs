@@ -5,7 +5,7 @@ use std::{fs, io, path::Path, process::Command};
 
 use sbom::digest::Sha256Digest;
 
-use crate::rebuild::{command, inputs::InputError, pins::CargoAuditable, progress::Progress};
+use crate::rebuild::{command, input_error::InputError, pins::CargoAuditable, progress::Progress};
 
 /// Fills `target` with the tree that `cargo vendor --locked` makes of the source's Cargo.lock.
 ///

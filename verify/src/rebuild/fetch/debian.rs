@@ -14,9 +14,10 @@ use sbom::digest::Sha256Digest;
 use super::http;
 use crate::rebuild::{
     command,
-    inputs::{InputError, set_mode},
+    input_error::InputError,
     pins::{DebianPackage, DebianRoot},
     progress::Progress,
+    tree::set_mode,
 };
 
 /// Folders of `usr/share` that no build reads.

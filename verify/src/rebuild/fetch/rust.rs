@@ -13,7 +13,7 @@ use sbom::digest::Sha256Digest;
 
 use super::http;
 use crate::rebuild::{
-    inputs::InputError,
+    input_error::InputError,
     pins::{RustComponent, RustToolchain},
     progress::Progress,
 };

@@ -15,7 +15,8 @@ use crate::{
     plan::ReleasePlan,
     rebuild::{
         command,
-        inputs::{self, InputError},
+        input_error::InputError,
+        inputs,
         pins::{
             AUDITABLE, CRATES, CargoAuditable, Crates, DebianPackage, DebianRoot, Pins, ROOT, RUST,
             RustComponent, RustToolchain,
