@@ -43,6 +43,8 @@ pub struct RebuildOptions<'a> {
     pub cache: &'a std::path::Path,
     /// Where the steps are announced.
     pub progress: &'a dyn Progress,
+    /// Folder that receives what was built, as `bin/<name>`; `None` keeps nothing.
+    pub out: Option<&'a std::path::Path>,
 }
 
 /// Why there is no verified tag.

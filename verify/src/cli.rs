@@ -264,6 +264,9 @@ pub struct RebuildArgs {
     /// Folder that keeps inputs and compiled dependencies between builds.
     #[arg(long, value_name = "DIR")]
     pub cache: Option<PathBuf>,
+    /// Folder that receives the binaries that were built, as `bin/NAME`, also where they differ.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
     /// Print the answer as JSON.
     #[arg(long)]
     pub json: bool,

@@ -3,10 +3,12 @@
 //! It builds the commit of the verified tag with the pinned inputs and compares. Where bytes
 //! differ it names the sections that do. It takes minutes, so it runs only when asked for.
 
+use std::path::Path;
+
 use crate::case::{Case, RebuildOptions};
 use crate::check::{Evidence, Outcome};
 use crate::git::Repository;
-use crate::load::bundle::LoadedBundle;
+use crate::load::bundle::{BIN_DIR, LoadedBundle};
 use crate::rebuild::{self, BuildOutput, BuildRequest, RebuildError};
 use crate::trust::tag::VerifiedTag;
 
@@ -19,10 +21,27 @@ pub(crate) fn run(case: &Case<'_>) -> Outcome {
         Ok(scratch) => scratch,
         Err(error) => return evidence.undecided(format!("no scratch folder can be made: {error}")),
     };
-    match build_of(case, options, scratch.path()) {
-        Ok(output) => compare(case.bundle(), &output),
-        Err(outcome) => outcome,
+    let output = match build_of(case, options, scratch.path()) {
+        Ok(output) => output,
+        Err(outcome) => return outcome,
+    };
+    match options.out.map(|folder| keep(&output, folder)) {
+        Some(Err(error)) => evidence.undecided(format!("what was built cannot be kept: {error}")),
+        Some(Ok(())) | None => compare(case.bundle(), &output),
     }
+}
+
+/// Copies what was built to `bin/<name>` in a folder of the auditor's. Nothing that stands there is
+/// overwritten: who reads it must know from which build it is.
+fn keep(output: &BuildOutput, folder: &Path) -> std::io::Result<()> {
+    let bin = folder.join(BIN_DIR);
+    std::fs::create_dir_all(folder)?;
+    std::fs::create_dir(&bin)
+        .map_err(|error| std::io::Error::other(format!("`{}`: {error}", bin.display())))?;
+    for (name, built) in &output.binaries {
+        std::fs::copy(&built.path, bin.join(name))?;
+    }
+    Ok(())
 }
 
 /// Builds the verified tag's commit under `scratch`.
@@ -32,7 +51,7 @@ pub(crate) fn run(case: &Case<'_>) -> Outcome {
 pub(crate) fn build_of(
     case: &Case<'_>,
     options: &RebuildOptions<'_>,
-    scratch: &std::path::Path,
+    scratch: &Path,
 ) -> Result<BuildOutput, Outcome> {
     let (repository, tag) = case.verified_source()?;
     build(repository, tag, options, scratch).map_err(|why| match why {
@@ -55,7 +74,7 @@ fn build(
     repository: &Repository,
     tag: &VerifiedTag,
     options: &RebuildOptions<'_>,
-    scratch: &std::path::Path,
+    scratch: &Path,
 ) -> Result<BuildOutput, Stopped> {
     let plan = Case::plan(repository, tag)
         .map_err(|why| Stopped::Source(format!("the release plan at the tag: {why}")))?;
@@ -149,7 +168,6 @@ pub(crate) fn compare(bundle: &LoadedBundle, output: &BuildOutput) -> Outcome {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
-    use std::path::Path;
     use std::time::Duration;
 
     use ::sbom::digest::Sha256Digest;
@@ -231,6 +249,18 @@ mod tests {
             reason.contains("`bin/tool` differs") && reason.contains("1 bytes differ"),
             "{reason}"
         );
+    }
+
+    #[test]
+    fn what_was_built_is_kept_once_and_never_overwritten() {
+        let folder = tempfile::tempdir().unwrap();
+        let out = folder.path().join("out");
+        let output = built(folder.path(), "tool", b"rebuilt");
+        keep(&output, &out).unwrap();
+        assert_eq!(std::fs::read(out.join("bin/tool")).unwrap(), b"rebuilt");
+        let refused = keep(&built(folder.path(), "tool", b"another"), &out);
+        assert!(refused.is_err());
+        assert_eq!(std::fs::read(out.join("bin/tool")).unwrap(), b"rebuilt");
     }
 
     #[test]

@@ -35,6 +35,7 @@ pub fn run(args: &AttestArgs, now: SystemTime) -> anyhow::Result<Answer> {
         engine: args.engine.unwrap_or_else(Engine::preferred),
         cache: &cache,
         progress: &progress,
+        out: None,
     };
     let case = Case::open(Request {
         bundle: LoadedBundle::read(&args.bundle)?,

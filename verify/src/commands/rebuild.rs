@@ -23,6 +23,7 @@ pub fn run(args: &RebuildArgs, now: SystemTime) -> anyhow::Result<Answer> {
         engine: args.engine.unwrap_or_else(Engine::preferred),
         cache: &cache,
         progress: &progress,
+        out: args.out.as_deref(),
     };
     let request = Request {
         bundle: LoadedBundle::read(&args.bundle)?,

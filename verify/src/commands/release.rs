@@ -34,6 +34,7 @@ pub fn run(args: &ReleaseArgs, now: SystemTime) -> anyhow::Result<Answer> {
         engine: args.engine.unwrap_or_else(Engine::preferred),
         cache: &cache,
         progress: &progress,
+        out: None,
     });
     let report = assay(Request {
         bundle,

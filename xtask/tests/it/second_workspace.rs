@@ -149,6 +149,7 @@ fn audit(released: &Released, engine: Engine) -> ReleaseReport {
             engine,
             cache: &cache,
             progress: &Silent,
+            out: None,
         }),
     })
 }
