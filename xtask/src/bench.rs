@@ -8,6 +8,8 @@ mod build;
 #[cfg(feature = "engineer")]
 mod document;
 #[cfg(feature = "engineer")]
+mod measure;
+#[cfg(feature = "engineer")]
 mod verify;
 
 use std::process::{ExitCode, ExitStatus};
@@ -70,7 +72,7 @@ fn with_the_library(args: &BenchArgs) -> anyhow::Result<ExitCode> {
 
 #[cfg(not(feature = "engineer"))]
 fn with_the_library(_: &BenchArgs) -> anyhow::Result<ExitCode> {
-    bootstrap::install(bootstrap::FOR_MEASURED_BUILDS)?;
+    bootstrap::install(bootstrap::FOR_MEASUREMENTS)?;
     bootstrap::start_again()
 }
 

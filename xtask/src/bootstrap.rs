@@ -23,6 +23,8 @@ enum Use {
     Tests,
     /// To build hermetically with Nix.
     Nix,
+    /// To measure.
+    Measurements,
 }
 
 /// One Debian package with the reason why it is needed.
@@ -132,6 +134,12 @@ const NEEDS: &[Need] = &[
         used_for: &[Use::Nix, Use::Tests],
         reason: "the reference engine of the hermetic build",
     },
+    Need {
+        package: "time",
+        shown_by: Sign::File(&["/usr/bin/time"]),
+        used_for: &[Use::Measurements],
+        reason: "tells a program's peak memory",
+    },
 ];
 
 /// What has to be there before a task can run.
@@ -141,12 +149,12 @@ pub(crate) struct Wanted(&'static [Use]);
 /// What the tests want.
 pub(crate) const FOR_TESTS: Wanted = Wanted(&[Use::Engineer, Use::Tests]);
 
-/// What the measured builds want.
+/// What the measurements want.
 #[cfg_attr(
     feature = "engineer",
     expect(dead_code, reason = "called before the feature is on")
 )]
-pub(crate) const FOR_MEASURED_BUILDS: Wanted = Wanted(&[Use::Engineer, Use::Nix]);
+pub(crate) const FOR_MEASUREMENTS: Wanted = Wanted(&[Use::Engineer, Use::Nix, Use::Measurements]);
 
 /// What a task of the feature `engineer` wants.
 #[cfg_attr(
