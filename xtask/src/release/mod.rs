@@ -28,7 +28,7 @@ use std::time::SystemTime;
 
 use verify::trust::tag::TagName;
 
-use crate::cli::ReleaseArgs;
+use crate::cli::{GateArgs, ReleaseArgs};
 use crate::outcome::HOLDS;
 use crate::talk;
 
@@ -76,6 +76,25 @@ pub(crate) fn run(args: &ReleaseArgs) -> anyhow::Result<ExitCode> {
         talk::answer(&format!("published: {}", published.folder.display()))?;
     }
     Ok(ExitCode::from(HOLDS))
+}
+
+/// Runs the gate alone, with the judgement of both engines; nothing is written.
+pub(crate) fn gate(args: &GateArgs) -> anyhow::Result<ExitCode> {
+    let plan = plan::Plan::here()?;
+    let name: TagName = args.tag.parse()?;
+    match tag::gate(&plan, &name, SystemTime::now())? {
+        Ok(tag) => {
+            let signature = tag.verified().signature();
+            talk::answer(&format!(
+                "tag `{name}` of {} may be released: it is signed by {} ({})",
+                tag.verified().commit(),
+                signature.certificate(),
+                signature.holder().escape_debug()
+            ))?;
+            Ok(ExitCode::from(HOLDS))
+        }
+        Err(problems) => Err(problem::into_error(&refused(&name), &problems)),
+    }
 }
 
 /// The first line of every refusal.

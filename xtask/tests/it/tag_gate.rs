@@ -1,21 +1,39 @@
 //! The tag gate: each kind of bad tag is refused for its own reason, before anything is built.
 
-use crate::fixture::{Gnupg, TAG, Workspace, talk};
+use crate::fixture::{Gnupg, TAG, Workspace, answer, talk};
 
-/// Runs the release and wants it refused, for this reason and with nothing written.
+/// Runs the release, and the gate alone, and wants both refused, for this reason and with nothing
+/// written.
 fn refused(workspace: &Workspace, reason: &str) {
-    let output = workspace.xtask(&["release", TAG, "--sign-with", &workspace.engineer]);
-    let talk = talk(&output);
-    assert_eq!(output.status.code(), Some(1), "not a refusal: {talk}");
+    let release: &[&str] = &["release", TAG, "--sign-with", &workspace.engineer];
+    for arguments in [release, &["gate", TAG]] {
+        let output = workspace.xtask(arguments);
+        let talk = talk(&output);
+        assert_eq!(output.status.code(), Some(1), "not a refusal: {talk}");
+        assert!(
+            talk.contains(reason),
+            "`{reason}` is not the reason: {talk}"
+        );
+        assert!(talk.contains("hint: "), "no repair is named: {talk}");
+        assert!(
+            !workspace.path().join("target").exists(),
+            "something was written: {talk}"
+        );
+    }
+}
+
+#[test]
+fn the_gate_alone_names_who_signed_a_good_tag_and_writes_nothing() {
+    let workspace = Workspace::new();
+    workspace.sign_tag(TAG, &workspace.engineer);
+    let output = workspace.xtask(&["gate", TAG]);
+    assert_eq!(output.status.code(), Some(0), "{}", talk(&output));
+    let answer = answer(&output);
     assert!(
-        talk.contains(reason),
-        "`{reason}` is not the reason: {talk}"
+        answer.contains("may be released") && answer.contains(&workspace.engineer),
+        "{answer}"
     );
-    assert!(talk.contains("hint: "), "no repair is named: {talk}");
-    assert!(
-        !workspace.path().join("target").exists(),
-        "something was written: {talk}"
-    );
+    assert!(!workspace.path().join("target").exists());
 }
 
 #[test]
