@@ -8,5 +8,7 @@ mod fixture;
 mod flake;
 mod peers;
 mod preflight;
+mod rebuilder_network;
+mod remote_builder;
 mod second_workspace;
 mod tag_gate;
