@@ -2,9 +2,11 @@
 //! not a fact; the claims are held against the binary elsewhere.
 
 mod document;
+mod form;
 mod leak;
 
 pub use document::{ReadComponent, ReadSbom, Scope};
+pub use form::FormError;
 pub use leak::LeakedPath;
 
 use serde_json::Value;
@@ -53,6 +55,9 @@ pub enum ReadError {
     /// The shape is not that of CycloneDX.
     #[error("the SBOM does not have the shape of CycloneDX")]
     Shape(#[source] serde_json::Error),
+    /// A part has another form than CycloneDX gives it.
+    #[error("the SBOM does not have the form of CycloneDX")]
+    Form(#[source] FormError),
     /// Two components with the same `bom-ref`.
     #[error("the SBOM gives the reference `{reference}` to two components")]
     DuplicateReference {
@@ -90,6 +95,7 @@ pub fn parse(bytes: &[u8]) -> Result<ReadSbom, ReadError> {
             if !["1.3", "1.4", "1.5", "1.6", "1.7"].contains(&version.as_str()) {
                 return Err(ReadError::Version { version });
             }
+            form::check(&value, &version).map_err(ReadError::Form)?;
             document::from_json(value, version)
         }
         Some(b'<') => from_xml(text),
