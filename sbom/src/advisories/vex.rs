@@ -144,7 +144,7 @@ fn encode(reference: &str) -> String {
 }
 
 /// One statement of a VEX document.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Statement {
     /// Identifier of the advisory.
     pub id: String,
@@ -187,6 +187,39 @@ pub enum VexError {
         /// What stands there.
         text: String,
     },
+}
+
+/// What a VEX document states and the report does not decide, or the reverse: one line each, none
+/// where the two say the same about the same components.
+///
+/// # Errors
+/// Never for what [`write`] can write; the type says it, so that nothing is passed over.
+pub fn disagreements(
+    report: &Report,
+    sboms: &[SbomLink<'_>],
+    stated: &[Statement],
+) -> Result<Vec<String>, VexError> {
+    let mut decided = parse(&write(report, sboms, OffsetDateTime::UNIX_EPOCH))?;
+    let mut lines = Vec::new();
+    for statement in stated {
+        match decided.iter().position(|one| one == statement) {
+            Some(place) => {
+                decided.swap_remove(place);
+            }
+            None => lines.push(format!(
+                "the VEX states of `{}` what the report does not decide",
+                statement.id
+            )),
+        }
+    }
+    decided.sort();
+    lines.extend(decided.iter().map(|statement| {
+        format!(
+            "the VEX does not state what the report decides about `{}`",
+            statement.id
+        )
+    }));
+    Ok(lines)
 }
 
 /// Reads the statements of a VEX document, ours or another's.

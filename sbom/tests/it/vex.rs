@@ -110,3 +110,32 @@ fn two_ignores_of_one_advisory_are_two_statements_with_references_of_their_own()
     assert_eq!(references.len(), 2);
     crate::official_schema::meets_1_6(&document);
 }
+
+#[test]
+fn a_decision_that_the_vex_leaves_out_adds_or_softens_is_a_disagreement() {
+    let json =
+        r#"{"packages":[{"name":"leaf","version":"1.0.0","source":"crates.io","root":true}]}"#;
+    let report = report(dep_v0::parse(json).unwrap().packages(), &ignores(), &[]);
+    let components = [("leaf".into(), "1.0.0".into(), "leaf".into())];
+    let link = SbomLink {
+        serial_number: "urn:uuid:3e671687-395b-41f5-a30f-a58921a69b79",
+        components: &components,
+    };
+    let stated = vex::parse(&vex::write(
+        &report,
+        &[link],
+        datetime!(2026-03-01 12:00 UTC),
+    ))
+    .unwrap();
+    let differ = |stated: &[vex::Statement]| vex::disagreements(&report, &[link], stated).unwrap();
+    assert_eq!(differ(&stated), [""; 0]);
+    assert!(differ(&stated[..1])[0].contains("does not state what the report decides"));
+    let mut softened = stated.clone();
+    softened[1].state = Some(String::from("not_affected"));
+    assert_eq!(differ(&softened).len(), 2, "{:?}", differ(&softened));
+    let twice = [stated.clone(), vec![stated[0].clone()]].concat();
+    assert!(differ(&twice)[0].contains("what the report does not decide"));
+    let mut elsewhere = stated;
+    elsewhere[0].affects = vec![String::from("urn:cdx:other/1#leaf")];
+    assert_eq!(differ(&elsewhere).len(), 2);
+}
