@@ -45,10 +45,16 @@ pub enum Command {
     /// Example: verify advisories Cargo.lock --db advisory-db
     Advisories(AdvisoriesArgs),
     /// Compare two binaries section by section, and name the likely cause of a difference.
+    ///
+    /// Example: verify diff bin/memory-node rebuilt
     Diff(DiffArgs),
     /// Build a bundle's source and compare: the checks `tag` and `rebuild` of `verify release`.
+    ///
+    /// Example: verify rebuild hallmark-0.1.0-x86_64-linux --keyring maintainers.asc
     Rebuild(RebuildArgs),
     /// Build a bundle's source and sign what came out, for others to count.
+    ///
+    /// Example: verify attest hallmark-0.1.0-x86_64-linux --keyring maintainers.asc --key rebuilder.asc --out a.jsonl
     Attest(AttestArgs),
     /// Count the independent rebuilders who got the shipped bytes.
     ///
@@ -58,8 +64,12 @@ pub enum Command {
     #[command(subcommand)]
     Policy(PolicyCommand),
     /// Print a shell's completions for this program.
+    ///
+    /// Example: verify completions bash
     Completions(CompletionsArgs),
     /// Write the man pages into a folder.
+    ///
+    /// Example: verify man man
     Man(ManArgs),
 }
 
@@ -82,6 +92,8 @@ pub struct ManArgs {
 #[derive(Debug, Subcommand)]
 pub enum PolicyCommand {
     /// Explain it in words, and refuse what is misspelt.
+    ///
+    /// Example: verify policy check policy.toml --keyring maintainers.asc
     Check(PolicyCheckArgs),
 }
 
@@ -157,6 +169,9 @@ pub struct ReleaseArgs {
     /// The folder of the RustSec advisory database; also `$HALLMARK_ADVISORY_DB`.
     #[arg(long, value_name = "DIR")]
     pub advisory_db: Option<PathBuf>,
+    /// Bring that folder up to date first; without one, a folder in this user's cache.
+    #[arg(long)]
+    pub fetch_advisories: bool,
     /// Build from the source and compare; takes minutes, and is required once asked for.
     #[arg(long)]
     pub rebuild: bool,
@@ -218,6 +233,9 @@ pub struct AdvisoriesArgs {
     /// The folder of the RustSec advisory database; also `$HALLMARK_ADVISORY_DB`.
     #[arg(long, value_name = "DIR")]
     pub db: Option<PathBuf>,
+    /// Bring that folder up to date first; without one, a folder in this user's cache.
+    #[arg(long)]
+    pub fetch: bool,
     /// The limits of the database's age and size, and your ignores.
     #[arg(long, value_name = "FILE")]
     pub policy: Option<PathBuf>,

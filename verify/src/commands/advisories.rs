@@ -13,8 +13,8 @@ use super::Answer;
 use super::answer::SingleReport;
 use crate::check::Evidence;
 use crate::cli::AdvisoriesArgs;
-use crate::load::advisory_db;
 use crate::load::bundle::LoadedBundle;
+use crate::load::{advisory_db, advisory_origin};
 
 /// The largest binary or lock file, in bytes.
 const MAX_TARGET_BYTES: u64 = 2 << 30;
@@ -31,11 +31,10 @@ type Inventory = (String, Vec<Package>);
 pub fn run(args: &AdvisoriesArgs, now: SystemTime) -> anyhow::Result<Answer> {
     let inventories = inventories(&args.target)?;
     let policy = super::policy(args.policy.as_deref())?;
-    let folder = args
-        .db
-        .clone()
-        .or_else(advisory_db::from_environment)
-        .context("no advisory database; pass `--db DIR` or set `$HALLMARK_ADVISORY_DB`")?;
+    let folder = super::advisory_db(args.db.as_deref(), args.fetch, &policy, now)?.context(
+        "no advisory database; pass `--db DIR`, set `$HALLMARK_ADVISORY_DB`, or `--fetch`",
+    )?;
+    let origin = advisory_origin::fetched(&folder);
     let names = inventories
         .iter()
         .flat_map(|(_, packages)| packages.iter().map(Package::name));
@@ -50,6 +49,13 @@ pub fn run(args: &AdvisoriesArgs, now: SystemTime) -> anyhow::Result<Answer> {
             database.newest()
         ),
     );
+    if let Some(origin) = &origin {
+        let commit = origin.commit.as_deref().unwrap_or("of no named commit");
+        evidence.fact(
+            "fetched",
+            format!("{commit}, at {} from {}", origin.fetched_at, origin.origin),
+        );
+    }
     let fit = advisory_db::fit(&database, policy.advisories(), today);
     let mut ignores: Vec<Ignore> = policy.advisories().ignores.clone();
     if let Some(path) = &args.vex {
@@ -67,7 +73,8 @@ pub fn run(args: &AdvisoriesArgs, now: SystemTime) -> anyhow::Result<Answer> {
     let lists = inventories
         .iter()
         .map(|(name, packages)| (name.as_str(), packages.as_slice()));
-    let report = Report::new(&database, (None, None), now.into(), lists, &rules)?;
+    let identity = (origin.and_then(|origin| origin.commit), None);
+    let report = Report::new(&database, identity, now.into(), lists, &rules)?;
     for judged in &report.findings {
         one(judged, &mut evidence);
     }

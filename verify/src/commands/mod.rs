@@ -15,11 +15,14 @@ pub mod tag;
 
 use std::fs::File;
 use std::io::Read as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use anyhow::Context as _;
 
+use crate::load::advisory_origin;
 use crate::load::policy::{MAX_POLICY_BYTES, Policy};
+use crate::rebuild::default_cache;
 use crate::trust::keyring::{Keyring, MAX_KEYRING_BYTES};
 use crate::verdict::Verdict;
 
@@ -50,6 +53,26 @@ fn read(path: &Path, limit_bytes: u64) -> anyhow::Result<Vec<u8>> {
 fn keyring(path: &Path) -> anyhow::Result<Keyring> {
     let bytes = read(path, MAX_KEYRING_BYTES as u64)?;
     Keyring::from_bytes(&bytes).with_context(|| format!("`{}` cannot be used", path.display()))
+}
+
+/// The folder of the advisory database, brought up to date where that is asked for; `None` where
+/// nobody names one.
+fn advisory_db(
+    named: Option<&Path>,
+    fetch: bool,
+    policy: &Policy,
+    now: SystemTime,
+) -> anyhow::Result<Option<PathBuf>> {
+    let named = named.map(Path::to_owned);
+    let folder = named.or_else(crate::load::advisory_db::from_environment);
+    if !fetch {
+        return Ok(folder);
+    }
+    let folder = folder.unwrap_or_else(|| default_cache().join("advisory-db"));
+    let origin = &policy.advisories().origin;
+    advisory_origin::fetch(origin, &folder, now)
+        .context("without an up-to-date advisory database there is no answer")?;
+    Ok(Some(folder))
 }
 
 fn policy(path: Option<&Path>) -> anyhow::Result<Policy> {

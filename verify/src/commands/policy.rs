@@ -67,6 +67,7 @@ fn explain(policy: &Policy, evidence: &mut Evidence) {
             rules.max_age_days, rules.min_count
         ),
     );
+    evidence.fact("advisory database, when fetched", &rules.origin);
     if rules.accept_release_ignores {
         evidence.fact("ignores of the release", "count while they run");
     }

@@ -9,7 +9,6 @@ use crate::case::{RebuildOptions, Request};
 use crate::check::CheckId;
 use crate::cli::ReleaseArgs;
 use crate::inventory;
-use crate::load::advisory_db;
 use crate::load::bundle::LoadedBundle;
 use crate::output::human::Colour;
 use crate::output::{html, human, json};
@@ -26,6 +25,12 @@ pub fn run(args: &ReleaseArgs, now: SystemTime) -> anyhow::Result<Answer> {
     if args.rebuild {
         policy = policy.requiring(CheckId::Rebuild);
     }
+    let advisory_db = super::advisory_db(
+        args.advisory_db.as_deref(),
+        args.fetch_advisories,
+        &policy,
+        now,
+    )?;
     let bundle = LoadedBundle::read(&args.bundle)?;
     let inventories = args.html.as_ref().map(|_| inventory::of_bundle(&bundle));
     let cache = args.cache.clone().unwrap_or_else(default_cache);
@@ -42,10 +47,7 @@ pub fn run(args: &ReleaseArgs, now: SystemTime) -> anyhow::Result<Answer> {
         policy,
         now,
         expected_tag: args.tag.clone(),
-        advisory_db: args
-            .advisory_db
-            .clone()
-            .or_else(advisory_db::from_environment),
+        advisory_db,
         rebuild,
     });
     if let (Some(path), Some(inventories)) = (&args.html, &inventories) {

@@ -10,6 +10,7 @@ use std::time::SystemTime;
 use sbom::advisories::Ignore;
 use serde::Deserialize;
 
+use super::advisory_origin::ORIGIN;
 use crate::check::CheckId;
 use crate::trust::keyring::Fingerprint;
 use crate::trust::openpgp::SignatureRules;
@@ -84,6 +85,9 @@ pub enum PolicyError {
         /// What the policy says.
         threshold: usize,
     },
+    /// An address that anybody on the way could answer for.
+    #[error("the advisory database's origin `{0}` is not an https address")]
+    Origin(String),
     /// A date that is none.
     #[error("`{0}` is not a date of the form YYYY-MM-DD")]
     Date(String),
@@ -100,6 +104,8 @@ pub struct AdvisoryRules {
     pub accept_release_ignores: bool,
     /// The auditor's own ignores.
     pub ignores: Vec<Ignore>,
+    /// The `https:` address from which the database is fetched where that is asked for.
+    pub origin: String,
 }
 
 /// What an auditor asks for. Always consistent.
@@ -131,6 +137,7 @@ impl Policy {
                 min_count: MIN_COUNT,
                 accept_release_ignores: true,
                 ignores: Vec::new(),
+                origin: ORIGIN.to_owned(),
             },
             sha1_until: None,
             accept_expired_since: false,
@@ -179,6 +186,12 @@ impl Policy {
                 min_count: raw.advisories.min_count.unwrap_or(MIN_COUNT),
                 accept_release_ignores: raw.advisories.accept_release_ignores.unwrap_or(true),
                 ignores: raw.advisories.ignore,
+                origin: match raw.advisories.origin {
+                    Some(origin) if !origin.starts_with("https://") => {
+                        return Err(PolicyError::Origin(origin));
+                    }
+                    origin => origin.unwrap_or_else(|| ORIGIN.to_owned()),
+                },
             },
             sha1_until: raw
                 .signatures
@@ -293,6 +306,7 @@ struct RawAdvisories {
     max_age_days: Option<u32>,
     min_count: Option<usize>,
     accept_release_ignores: Option<bool>,
+    origin: Option<String>,
     #[serde(default)]
     ignore: Vec<Ignore>,
 }
@@ -345,6 +359,7 @@ mod tests {
             "version = 1\n[thresholds]\nrelease = 0",
             "version = 1\n[keys]\nrelease = [\"0123456789ABCDEF0123456789ABCDEF01234567\"]\n[thresholds]\nrelease = 2",
             "version = 1\n[advisories]\nmax_age = 3",
+            "version = 1\n[advisories]\norigin = \"http://example.org/db.tar.gz\"",
             "version = 1\n[signatures]\nsha1_until = \"soon\"",
         ] {
             assert!(Policy::parse(bad).is_err(), "{bad:?} was taken");

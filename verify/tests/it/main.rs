@@ -5,8 +5,14 @@
     clippy::expect_used,
     reason = "a test that cannot go on has failed"
 )]
+#![expect(
+    clippy::print_stdout,
+    reason = "a test that was skipped says so, and why"
+)]
 
 mod advisories;
+mod advisories_command;
+mod advisory_fetch;
 mod archive;
 mod checkout;
 mod command_line;

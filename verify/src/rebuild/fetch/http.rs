@@ -9,7 +9,7 @@ const TIMEOUT: Duration = Duration::from_secs(600);
 ///
 /// # Errors
 /// A text that says what failed, without the address.
-pub(super) fn get(url: &str, limit_bytes: u64) -> Result<Vec<u8>, String> {
+pub(crate) fn get(url: &str, limit_bytes: u64) -> Result<Vec<u8>, String> {
     if !url.starts_with("https://") {
         return Err("the address is not https".to_owned());
     }

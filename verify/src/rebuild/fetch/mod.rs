@@ -3,6 +3,6 @@
 
 pub mod crates;
 pub mod debian;
-mod http;
+pub(crate) mod http;
 pub mod rust;
 pub mod update;
