@@ -7,7 +7,7 @@ use verify::trust::openpgp::SignatureRules;
 use verify::trust::tag::{Authorised, TagRefusal, verify_tag};
 
 use crate::fixture::repo::judge_in;
-use crate::fixture::{Gnupg, Repo, SIGNED, now, run};
+use crate::fixture::{Gnupg, Repo, SIGNED, feed, now, run, text};
 
 const SHA1_UNTIL_2027: u64 = 1_798_761_600;
 
@@ -77,6 +77,118 @@ fn x509_signed_tag_is_refused_as_such() {
     assert_eq!(
         repo.judge("v1", &gnupg, &[&key]).unwrap_err(),
         TagRefusal::X509Signed
+    );
+}
+
+/// An X.509 certificate of gpgsm's own, and a program with which git signs by it.
+fn gpgsm(gnupg: &Gnupg) -> Option<(String, std::path::PathBuf)> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let home = gnupg.home();
+    let parameters = "Key-Type: rsa\nKey-Length: 2048\nKey-Usage: sign\nSerial: random\n\
+                      Name-DN: CN=tester\nName-Email: t@example.org\nHash-Algo: SHA256\n";
+    std::fs::write(home.join("parameters"), parameters).unwrap();
+    std::fs::write(home.join("gpg-agent.conf"), "allow-loopback-pinentry\n").unwrap();
+    let program = home.join("gpgsm");
+    let script = format!(
+        "#!/bin/sh\nexec gpgsm --homedir '{}' --batch --no-tty --disable-crl-checks \
+         --pinentry-mode loopback --passphrase-fd 3 \"$@\" 3</dev/null\n",
+        home.display()
+    );
+    std::fs::write(&program, script).unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let certificate = home.join("certificate");
+    let made = std::process::Command::new(&program)
+        .args(["--generate-key", "--output"])
+        .args([&certificate, &home.join("parameters")])
+        .output()
+        .ok()
+        .filter(|output| output.status.success());
+    if made.is_none() {
+        println!("skipped: gpgsm is not there, or makes no certificate");
+        return None;
+    }
+    let call = |args: &[&str]| run(std::process::Command::new(&program).args(args)).stdout;
+    call(&["--import", certificate.to_str().unwrap()]);
+    let listed = String::from_utf8(call(&["--list-keys", "--with-colons"])).unwrap();
+    let line = listed
+        .lines()
+        .find(|line| line.starts_with("fpr:"))
+        .unwrap();
+    let fingerprint = line.split(':').nth(9).unwrap().to_owned();
+    std::fs::write(
+        home.join("trustlist.txt"),
+        format!("{fingerprint} S relax\n"),
+    )
+    .unwrap();
+    // The agent reads its list of trusted roots when it starts.
+    run(std::process::Command::new("gpgconf")
+        .arg("--homedir")
+        .arg(home)
+        .args(["--kill", "gpg-agent"]));
+    Some((fingerprint, program))
+}
+
+#[test]
+fn x509_signed_tag_of_real_gpgsm_is_refused_as_such() {
+    let (gnupg, repo) = (Gnupg::new(), Repo::new());
+    let Some((certificate, program)) = gpgsm(&gnupg) else {
+        return;
+    };
+    let key = gnupg.key("alice");
+    let mut git = repo.git();
+    git.args(["-c", "gpg.format=x509", "-c"])
+        .arg(format!("gpg.x509.program={}", program.display()));
+    run(git.args(["tag", "--local-user", &certificate, "--message", "x", "v1"]));
+    let bytes = String::from_utf8(repo.tag_bytes("v1")).unwrap();
+    assert!(bytes.contains("-----BEGIN SIGNED MESSAGE-----"), "{bytes}");
+    assert_eq!(
+        repo.judge("v1", &gnupg, &[&key]).unwrap_err(),
+        TagRefusal::X509Signed
+    );
+}
+
+#[test]
+fn tag_by_a_signing_subkey_counts_until_the_subkey_is_revoked() {
+    let (gnupg, repo) = (Gnupg::new(), Repo::new());
+    let key = gnupg.key("alice");
+    let mut add = gnupg.command("20250102T000000");
+    run(add.args(["--quick-add-key", key.as_str(), "ed25519", "sign", "never"]));
+    let listing = text(&run(gnupg
+        .command(SIGNED)
+        .args(["--with-colons", "--list-keys"])));
+    let subkey = listing
+        .lines()
+        .filter(|line| line.starts_with("fpr:"))
+        .nth(1)
+        .and_then(|line| line.split(':').nth(9))
+        .unwrap()
+        .to_owned();
+    repo.tag("v1", &gnupg, &key);
+    let tag = repo.judge("v1", &gnupg, &[&key]).unwrap();
+    assert_eq!(tag.signature().certificate(), &key);
+    assert_eq!(tag.signature().key().as_str(), subkey, "the subkey signed");
+
+    // A key of which only the subkey is revoked: the primary key is as good as ever.
+    let mut edit = std::process::Command::new("gpg");
+    edit.arg("--homedir").arg(gnupg.home()).args([
+        "--no-tty",
+        "--quiet",
+        "--pinentry-mode",
+        "loopback",
+        "--passphrase",
+        "",
+        "--faked-system-time",
+        "20260301T000000",
+        "--command-fd",
+        "0",
+        "--edit-key",
+        key.as_str(),
+    ]);
+    feed(&mut edit, b"key 1\nrevkey\ny\n1\nstolen\n\ny\nsave\n");
+    let refused = repo.judge("v1", &gnupg, &[&key]).unwrap_err();
+    assert!(
+        matches!(&refused, TagRefusal::KeyRevokedSince { reason, .. } if reason.contains("stolen")),
+        "{refused}"
     );
 }
 
