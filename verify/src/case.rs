@@ -9,11 +9,14 @@ use crate::attest::provenance::Provenance;
 use crate::attest::statement::Statement;
 use crate::check::{Evidence, Outcome};
 use crate::git::Repository;
-use crate::load::bundle::{LoadedBundle, PROVENANCE, SOURCE};
+use crate::load::bundle::{LoadedBundle, MANIFEST, MANIFEST_SIGNATURE, PROVENANCE, SOURCE};
 use crate::load::policy::{Policy, Role};
 use crate::plan::ReleasePlan;
 use crate::rebuild::{Engine, progress::Progress};
 use crate::trust::keyring::Keyring;
+use crate::trust::openpgp::{
+    SignatureRefusal, SignatureRules, VerifiedSignature, verify_detached_canonical,
+};
 use crate::trust::tag::{TagName, TagRefusal, VerifiedTag, verify_tag};
 
 /// What the auditor gives.
@@ -78,11 +81,16 @@ impl std::fmt::Display for NoTag {
     }
 }
 
+/// What the signatures over the list of checksums say.
+type ReleaseSignatures = Result<Vec<VerifiedSignature>, SignatureRefusal>;
+
 /// A request with its source opened and its tag checked.
 pub struct Case<'a> {
     request: Request<'a>,
     source: Result<Repository, String>,
     tag: Result<VerifiedTag, NoTag>,
+    taken_by_policy: Option<TagRefusal>,
+    release_signatures: Option<ReleaseSignatures>,
 }
 
 impl<'a> Case<'a> {
@@ -90,15 +98,49 @@ impl<'a> Case<'a> {
     #[must_use]
     pub fn open(request: Request<'a>) -> Self {
         let source = open_source(&request);
-        let tag = match &source {
-            Ok(repository) => find_tag(&request, repository),
-            Err(why) => Err(NoTag::Unreadable(why.clone())),
+        let (tag, taken_by_policy) = match &source {
+            Ok(repository) => match find_tag(&request, repository) {
+                Ok((tag, taken_by_policy)) => (Ok(tag), taken_by_policy),
+                Err(why) => (Err(why), None),
+            },
+            Err(why) => (Err(NoTag::Unreadable(why.clone())), None),
         };
+        let release_signatures = release_signatures(&request);
         Self {
             request,
             source,
             tag,
+            taken_by_policy,
+            release_signatures,
         }
+    }
+
+    /// What the signatures over the list of checksums say; `None` where one of the two is missing.
+    #[must_use]
+    pub fn release_signatures(&self) -> Option<&ReleaseSignatures> {
+        self.release_signatures.as_ref()
+    }
+
+    /// When it was released, as the first key that may sign releases says; `None` where none has
+    /// signed.
+    #[must_use]
+    pub fn released_at(&self) -> Option<SystemTime> {
+        let authorised = self.request.policy.authorised(Role::Release);
+        self.release_signatures
+            .as_ref()?
+            .as_ref()
+            .ok()?
+            .iter()
+            .filter(|signature| authorised.holds(signature.certificate()))
+            .map(VerifiedSignature::made)
+            .min()
+    }
+
+    /// Why the tag's key, which the policy takes, is out of force now; `None` where it is in force,
+    /// or there is no tag.
+    #[must_use]
+    pub fn taken_by_policy(&self) -> Option<&TagRefusal> {
+        self.taken_by_policy.as_ref()
     }
 
     /// What the auditor gave.
@@ -131,10 +173,12 @@ impl<'a> Case<'a> {
     ///
     /// # Errors
     /// The outcome of such a check where there is none: it is undecided.
-    pub fn verified_source(&self) -> Result<(&Repository, &VerifiedTag), Outcome> {
+    pub fn verified_source(&self) -> Result<(&Repository, &VerifiedTag), Box<Outcome>> {
         match (&self.source, &self.tag) {
             (Ok(repository), Ok(tag)) => Ok((repository, tag)),
-            _ => Err(Evidence::default().undecided("there is no verified tag to hold it against")),
+            _ => Err(Box::new(
+                Evidence::default().undecided("there is no verified tag to hold it against"),
+            )),
         }
     }
 
@@ -160,7 +204,22 @@ fn open_source(request: &Request<'_>) -> Result<Repository, String> {
     Repository::from_bundle(&request.bundle.root().join(SOURCE)).map_err(|error| error.to_string())
 }
 
-fn find_tag(request: &Request<'_>, repository: &Repository) -> Result<VerifiedTag, NoTag> {
+fn release_signatures(request: &Request<'_>) -> Option<ReleaseSignatures> {
+    let signed = request.bundle.bytes(MANIFEST)?;
+    let armored = request.bundle.bytes(MANIFEST_SIGNATURE)?;
+    let rules = request.policy.signature_rules(request.now);
+    Some(verify_detached_canonical(
+        signed,
+        armored,
+        &request.keyring,
+        &rules,
+    ))
+}
+
+fn find_tag(
+    request: &Request<'_>,
+    repository: &Repository,
+) -> Result<(VerifiedTag, Option<TagRefusal>), NoTag> {
     let name = stated_tag(request, repository)?;
     let tag = repository
         .tag(&name)
@@ -168,7 +227,14 @@ fn find_tag(request: &Request<'_>, repository: &Repository) -> Result<VerifiedTa
         .map_err(NoTag::Refused)?;
     let rules = request.policy.signature_rules(request.now);
     let authorised = request.policy.authorised(Role::Tag);
-    verify_tag(&tag, None, &request.keyring, &authorised, &rules).map_err(NoTag::Refused)
+    let judged =
+        |rules: &SignatureRules| verify_tag(&tag, None, &request.keyring, &authorised, rules);
+    let verified = judged(&rules).map_err(NoTag::Refused)?;
+    let strict = rules
+        .accept_expired_since(false)
+        .accept_retired_since(false);
+    let taken_by_policy = judged(&strict).err();
+    Ok((verified, taken_by_policy))
 }
 
 /// The tag that the provenance states, else the only one in the source. A statement only: which

@@ -10,6 +10,7 @@ use serde::{Serialize, Serializer};
 
 use crate::case::Case;
 use crate::checks;
+use crate::trust::openpgp::{Instant, VerifiedSignature};
 
 /// The name of a check: in the policy, in the roster, in JSON and in the documentation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -76,6 +77,31 @@ pub struct Fact {
     pub value: String,
 }
 
+/// Many facts of one shape, for reports that can show a table. Texts may come from outside.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Table {
+    /// What the rows are.
+    pub title: TableTitle,
+    /// The name of each column.
+    pub columns: Vec<&'static str>,
+    /// One value a column.
+    pub rows: Vec<Vec<String>>,
+}
+
+/// What the rows of a [`Table`] are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TableTitle {
+    /// Signatures that count.
+    Signatures,
+    /// Advisories that stand against packages, with what was decided.
+    Advisories,
+    /// Binaries, shipped and built again.
+    Rebuilt,
+    /// Sections in which a binary and its rebuild differ.
+    Differences,
+}
+
 /// What a check saw.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Evidence {
@@ -85,6 +111,12 @@ pub struct Evidence {
     pub warnings: Vec<String>,
     /// Each single thing that is false or differs, by name.
     pub problems: Vec<String>,
+    /// Facts of one shape; what matters of them stands in the lists above too.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tables: Vec<Table>,
+    /// Each thing that could not be looked at; the first is the reason of an undecided outcome.
+    #[serde(skip)]
+    unseen: Vec<String>,
 }
 
 impl Evidence {
@@ -94,6 +126,31 @@ impl Evidence {
             name: name.to_owned(),
             value: value.to_string(),
         });
+    }
+
+    /// Adds a row to the table of this title, which is made where it is missing.
+    pub fn row<const N: usize>(&mut self, title: TableTitle, cells: [(&'static str, String); N]) {
+        let (columns, row): (Vec<_>, Vec<_>) = cells.into_iter().unzip();
+        match self.tables.iter_mut().find(|table| table.title == title) {
+            Some(table) => table.rows.push(row),
+            None => self.tables.push(Table {
+                title,
+                columns,
+                rows: vec![row],
+            }),
+        }
+    }
+
+    /// Adds a signature that counts to the table of signatures.
+    pub fn signature(&mut self, over: impl fmt::Display, signature: &VerifiedSignature) {
+        let cells = [
+            ("over", over.to_string()),
+            ("certificate", signature.certificate().to_string()),
+            ("holder", signature.holder().to_owned()),
+            ("at", Instant(signature.made()).to_string()),
+            ("hash", signature.hash().to_owned()),
+        ];
+        self.row(TableTitle::Signatures, cells);
     }
 
     /// Adds a warning.
@@ -106,12 +163,23 @@ impl Evidence {
         self.problems.push(text.to_string());
     }
 
-    /// A pass where nothing is false, else a fail: one problem is the reason itself, several are
-    /// counted in it.
+    /// Adds something that could not be looked at: there is no pass then.
+    pub fn unseen(&mut self, text: impl fmt::Display) {
+        self.unseen.push(text.to_string());
+    }
+
+    /// A pass where nothing is false and all could be looked at. What is false makes it a fail: one
+    /// problem is the reason itself, several are counted in it.
     #[must_use]
     pub fn judged(self) -> Outcome {
         match self.problems.as_slice() {
-            [] => Outcome::Pass { evidence: self },
+            [] => match self.unseen.first() {
+                None => Outcome::Pass { evidence: self },
+                Some(first) => Outcome::Undecided {
+                    reason: first.clone(),
+                    evidence: self,
+                },
+            },
             [only] => Outcome::Fail {
                 reason: only.clone(),
                 evidence: Self {

@@ -11,6 +11,8 @@ use crate::load::bundle::LoadedBundle;
 pub struct Inventory {
     /// The binary's name.
     pub binary: String,
+    /// The package that the binary is made from.
+    pub root: String,
     /// Its packages, in the order of its `.dep-v0` data.
     pub packages: Vec<Listed>,
 }
@@ -51,6 +53,7 @@ pub fn of_bundle(bundle: &LoadedBundle) -> Vec<Inventory> {
                 .collect();
             Some(Inventory {
                 binary: name.to_owned(),
+                root: graph.root().id.name.clone(),
                 packages,
             })
         })

@@ -50,9 +50,13 @@ pub struct Provenance {
     pub inputs: Vec<Input>,
     /// Who ran it.
     pub builder: Builder,
-    /// What else the run made: the second build's artifacts and the SBOMs, by name.
+    /// What else the run made: the second build's artifacts, and documents of the bundle, by name.
     pub byproducts: BTreeMap<String, Sha256Digest>,
 }
+
+/// Begins the name of a byproduct that is a binary of the second build:
+/// `second-build/<engine>/<binary>`.
+pub const SECOND_BUILD: &str = "second-build/";
 
 /// One pinned input of the build.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,15 +4,16 @@
 //! is known now (the auditor's database). Without a database the second cannot be answered, and a
 //! check that could not look is never a pass; nor is one over an empty, cut or old database.
 
+use ::sbom::advisories::vex::{self, SbomLink};
 use ::sbom::advisories::{Decision, Ignore, Judged, Report, Rules, Target};
 use ::sbom::model::package::Package;
 use ::sbom::source::dep_v0;
 use time::OffsetDateTime;
 
 use crate::case::Case;
-use crate::check::{Evidence, Outcome};
+use crate::check::{Evidence, Outcome, TableTitle};
 use crate::load::advisory_db;
-use crate::load::bundle::ADVISORIES;
+use crate::load::bundle::{ADVISORIES, VEX, sbom_path};
 
 pub(crate) fn run(case: &Case<'_>) -> Outcome {
     let mut evidence = Evidence::default();
@@ -24,6 +25,7 @@ pub(crate) fn run(case: &Case<'_>) -> Outcome {
         Err(error) => return evidence.failed(format!("`{ADVISORIES}`: {error}")),
     };
     release_report(&at_release, &mut evidence);
+    vex_agrees(case, &at_release, &mut evidence);
     let inventories = match inventories(case) {
         Ok(inventories) => inventories,
         Err(why) => return evidence.failed(why),
@@ -140,6 +142,51 @@ fn release_report(report: &Report, evidence: &mut Evidence) {
     }
 }
 
+/// Package name, version and `bom-ref`.
+type NamedComponent = (String, String, String);
+
+/// The VEX is what others read of the release's decisions, so it must state them and no more.
+fn vex_agrees(case: &Case<'_>, report: &Report, evidence: &mut Evidence) {
+    let Some(bytes) = case.bundle().bytes(VEX) else {
+        evidence.problem(format!("`{VEX}` is missing"));
+        return;
+    };
+    // An SBOM that cannot be read is a matter of the check `sbom`; nothing can refer to it.
+    let sboms: Vec<(String, Vec<NamedComponent>)> = case
+        .bundle()
+        .binaries()
+        .filter_map(|(name, _)| case.bundle().bytes(&sbom_path(name)))
+        .filter_map(|document| ::sbom::read::parse(document).ok())
+        .map(|sbom| {
+            let components = sbom.components.into_iter();
+            let named = components
+                .filter_map(|part| Some((part.name, part.version, part.reference?)))
+                .collect();
+            (sbom.serial_number.unwrap_or_default(), named)
+        })
+        .collect();
+    let links: Vec<SbomLink<'_>> = sboms
+        .iter()
+        .map(|(serial_number, components)| SbomLink {
+            serial_number,
+            components,
+        })
+        .collect();
+    let found = vex::parse(bytes).and_then(|stated| {
+        let lines = vex::disagreements(report, &links, &stated)?;
+        Ok((stated.len(), lines))
+    });
+    match found {
+        Ok((count, lines)) => {
+            evidence.fact("VEX", format!("{count} statements"));
+            lines
+                .iter()
+                .for_each(|line| evidence.problem(format!("`{VEX}`: {line}")));
+        }
+        Err(error) => evidence.problem(format!("`{VEX}`: {error}")),
+    }
+}
+
 fn known_now(now: &Report, at_release: &Report, evidence: &mut Evidence) {
     let known = |judged: &Judged| {
         at_release.findings.iter().any(|earlier| {
@@ -153,6 +200,7 @@ fn known_now(now: &Report, at_release: &Report, evidence: &mut Evidence) {
         } else {
             ", which became known after the release"
         };
+        row(judged, known(judged), evidence);
         match judged.decision {
             Decision::Stops => evidence.problem(format!("{}{since}", named(judged))),
             Decision::IgnoreExpired => {
@@ -192,6 +240,35 @@ fn known_now(now: &Report, at_release: &Report, evidence: &mut Evidence) {
         .map(|subject| format!("{} ({} packages)", subject.name, subject.packages))
         .collect();
     evidence.fact("looked at", subjects.join(", "));
+}
+
+fn row(judged: &Judged, known_at_release: bool, evidence: &mut Evidence) {
+    let finding = &judged.finding;
+    let decision = match judged.decision {
+        Decision::Stops => "stands",
+        Decision::IgnoreExpired => "no longer accepted",
+        Decision::Ignored => "accepted",
+        Decision::Informs => "informs",
+        Decision::Withdrawn => "withdrawn",
+    };
+    let known = if known_at_release {
+        "at release"
+    } else {
+        "since"
+    };
+    let cells = [
+        ("decision", decision.to_owned()),
+        ("advisory", finding.id.clone()),
+        ("package", finding.package.clone()),
+        ("version", finding.version.clone()),
+        ("kind", finding.kind.to_string()),
+        ("severity", finding.severity.clone().unwrap_or_default()),
+        ("known", known.to_owned()),
+        ("title", finding.title.clone()),
+        ("repaired in", finding.patched.join(" or ")),
+        ("functions", finding.affected.functions.join(", ")),
+    ];
+    evidence.row(TableTitle::Advisories, cells);
 }
 
 fn accepts(ignore: &Ignore, judged: &Judged) -> bool {

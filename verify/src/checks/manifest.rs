@@ -11,14 +11,14 @@ use crate::check::{Evidence, Outcome};
 use crate::load::bundle::{MANIFEST, MANIFEST_SIGNATURE, REQUIRED, UNLISTED, sbom_path};
 use crate::load::policy::Role;
 use crate::manifest::Manifest;
-use crate::trust::openpgp::{Instant, SignatureRefusal, verify_detached_canonical};
+use crate::trust::openpgp::{Instant, SignatureRefusal};
 
 pub(crate) fn run(case: &Case<'_>) -> Outcome {
     let mut evidence = Evidence::default();
     let Some(bytes) = case.bundle().bytes(MANIFEST) else {
         return evidence.failed(format!("`{MANIFEST}` is missing"));
     };
-    signature(case, bytes, &mut evidence);
+    signature(case, &mut evidence);
     match Manifest::parse(bytes) {
         Ok(manifest) => files(case, &manifest, &mut evidence),
         Err(error) => evidence.problem(format!("`{MANIFEST}`: {error}")),
@@ -26,26 +26,30 @@ pub(crate) fn run(case: &Case<'_>) -> Outcome {
     evidence.judged()
 }
 
-fn signature(case: &Case<'_>, signed: &[u8], evidence: &mut Evidence) {
-    let Some(armored) = case.bundle().bytes(MANIFEST_SIGNATURE) else {
-        evidence.problem(format!("`{MANIFEST_SIGNATURE}` is missing"));
-        return;
-    };
-    let request = case.request();
-    let rules = request.policy.signature_rules(request.now);
-    let verified = match verify_detached_canonical(signed, armored, &request.keyring, &rules) {
-        Ok(verified) => verified,
-        Err(refusal) => {
+fn signature(case: &Case<'_>, evidence: &mut Evidence) {
+    let verified = match case.release_signatures() {
+        None => {
+            evidence.problem(format!("`{MANIFEST_SIGNATURE}` is missing"));
+            return;
+        }
+        Some(Err(refusal)) if refusal.could_not_look() => {
+            evidence.unseen(format!("`{MANIFEST_SIGNATURE}`: {refusal}"));
+            return;
+        }
+        Some(Err(refusal)) => {
             evidence.problem(format!("`{MANIFEST_SIGNATURE}`: {refusal}"));
             return;
         }
+        Some(Ok(verified)) => verified,
     };
+    let request = case.request();
     let authorised = request.policy.authorised(Role::Release);
     let mut keys = BTreeSet::new();
-    for signature in &verified {
+    for signature in verified {
         let certificate = signature.certificate();
         if authorised.holds(certificate) {
             keys.insert(certificate.clone());
+            evidence.signature(MANIFEST, signature);
             let at = Instant(signature.made());
             evidence.fact(
                 "signed by",

@@ -12,7 +12,7 @@ use ::sbom::digest::Sha256Digest;
 use ::sbom::model::json;
 
 use crate::attest::dsse::{self, Envelope, IN_TOTO_PAYLOAD_TYPE};
-use crate::attest::provenance::{Builder, Input, Provenance};
+use crate::attest::provenance::{Builder, Input, Provenance, SECOND_BUILD};
 use crate::attest::statement::Statement;
 use crate::case::Case;
 use crate::check::{Evidence, Outcome};
@@ -23,7 +23,7 @@ use crate::plan::ReleasePlan;
 use crate::rebuild::binary::breaches;
 use crate::rebuild::pins::Pins;
 use crate::trust::keyring::Fingerprint;
-use crate::trust::openpgp::verify_detached;
+use crate::trust::openpgp::verify_packets_canonical;
 use crate::trust::tag::VerifiedTag;
 
 /// The largest file of statements that is read, in bytes.
@@ -88,6 +88,7 @@ fn signers(case: &Case<'_>, envelope: &Envelope, evidence: &mut Evidence) -> BTr
     let authorised = request.policy.authorised(Role::Provenance);
     let pae = envelope.pae();
     let mut signers = BTreeSet::new();
+    let mut unseen = 0;
     for signature in envelope.signatures() {
         // Other kinds of keys (`--attestation-key`) are for other tools; here OpenPGP counts.
         if signature.keyid.parse::<Fingerprint>().is_err() {
@@ -97,23 +98,31 @@ fn signers(case: &Case<'_>, envelope: &Envelope, evidence: &mut Evidence) -> BTr
             );
             continue;
         }
-        match verify_detached(&pae, &signature.sig, &request.keyring, &rules) {
-            Ok(verified) if authorised.holds(verified.certificate()) => {
-                evidence.fact(
-                    "signed by",
-                    format!("{} {}", verified.certificate(), verified.holder()),
-                );
-                signers.insert(verified.certificate().clone());
+        let verified = verify_packets_canonical(&pae, &signature.sig, &request.keyring, &rules);
+        match verified {
+            Ok(verified) => {
+                for verified in verified {
+                    let certificate = verified.certificate();
+                    if authorised.holds(certificate) {
+                        evidence.fact("signed by", format!("{certificate} {}", verified.holder()));
+                        signers.insert(certificate.clone());
+                        evidence.signature(PROVENANCE, &verified);
+                    } else {
+                        evidence.problem(format!(
+                            "the key `{certificate}` is not authorised to sign provenance"
+                        ));
+                    }
+                }
             }
-            Ok(verified) => evidence.problem(format!(
-                "the key `{}` is not authorised to sign provenance",
-                verified.certificate()
-            )),
+            Err(refusal) if refusal.could_not_look() => {
+                evidence.unseen(format!("the statement's signature: {refusal}"));
+                unseen += 1;
+            }
             Err(refusal) => evidence.problem(format!("the statement's signature: {refusal}")),
         }
     }
     let threshold = request.policy.threshold(Role::Provenance);
-    if signers.len() < threshold {
+    if signers.len() + unseen < threshold {
         evidence.problem(format!(
             "{} of {threshold} required keys signed the provenance",
             signers.len()
@@ -131,17 +140,7 @@ fn judge(
 ) {
     subjects(case, statement, evidence);
     builder(&provenance.builder, signers, evidence);
-    for (name, digest) in &provenance.byproducts {
-        if case
-            .bundle()
-            .file(name)
-            .is_some_and(|file| file.digest != *digest)
-        {
-            evidence.problem(format!(
-                "the byproduct `{name}` is another file in the bundle"
-            ));
-        }
-    }
+    byproducts(case, provenance, evidence);
     let inputs = inputs(case, provenance, evidence);
     if let Ok((repository, tag)) = case.verified_source() {
         against_tag(case, provenance, (repository, tag), inputs, evidence);
@@ -149,6 +148,33 @@ fn judge(
     evidence.fact("built by", provenance.builder.id());
     evidence.fact("engine", &provenance.engine);
     evidence.fact("inputs", provenance.inputs.len());
+}
+
+/// What the build left besides: documents that are in the bundle, and the binaries of a second
+/// build (`second-build/<engine>/<binary>`), which must be the shipped ones.
+fn byproducts(case: &Case<'_>, provenance: &Provenance, evidence: &mut Evidence) {
+    for (name, digest) in &provenance.byproducts {
+        let second = name
+            .strip_prefix(SECOND_BUILD)
+            .map(|rest| rest.split_once('/'));
+        let file = match second {
+            Some(Some((_, binary))) => binary_path(binary),
+            Some(None) => String::new(),
+            None => name.clone(),
+        };
+        match case.bundle().file(&file) {
+            Some(file) if file.digest == *digest => {}
+            Some(_) if second.is_some() => evidence.problem(format!(
+                "the second build `{name}` gave other bytes than are shipped"
+            )),
+            Some(_) => evidence.problem(format!(
+                "the byproduct `{name}` is another file in the bundle"
+            )),
+            None => evidence.problem(format!(
+                "the provenance's byproduct `{name}` is not in the bundle"
+            )),
+        }
+    }
 }
 
 fn subjects(case: &Case<'_>, statement: &Statement, evidence: &mut Evidence) {

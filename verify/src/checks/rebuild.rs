@@ -6,9 +6,10 @@
 use std::path::Path;
 
 use crate::case::{Case, RebuildOptions};
-use crate::check::{Evidence, Outcome};
+use crate::check::{Evidence, Outcome, TableTitle};
 use crate::git::Repository;
 use crate::load::bundle::{BIN_DIR, LoadedBundle};
+use crate::rebuild::compare::Comparison;
 use crate::rebuild::{self, BuildOutput, BuildRequest, RebuildError};
 use crate::trust::tag::VerifiedTag;
 
@@ -23,7 +24,7 @@ pub(crate) fn run(case: &Case<'_>) -> Outcome {
     };
     let output = match build_of(case, options, scratch.path()) {
         Ok(output) => output,
-        Err(outcome) => return outcome,
+        Err(outcome) => return *outcome,
     };
     match options.out.map(|folder| keep(&output, folder)) {
         Some(Err(error)) => evidence.undecided(format!("what was built cannot be kept: {error}")),
@@ -52,12 +53,14 @@ pub(crate) fn build_of(
     case: &Case<'_>,
     options: &RebuildOptions<'_>,
     scratch: &Path,
-) -> Result<BuildOutput, Outcome> {
+) -> Result<BuildOutput, Box<Outcome>> {
     let (repository, tag) = case.verified_source()?;
-    build(repository, tag, options, scratch).map_err(|why| match why {
-        Stopped::Source(why) => Evidence::default().failed(why),
-        Stopped::Scratch(why) => Evidence::default().undecided(why),
-        Stopped::Build(error) => stopped(&error),
+    build(repository, tag, options, scratch).map_err(|why| {
+        Box::new(match why {
+            Stopped::Source(why) => Evidence::default().failed(why),
+            Stopped::Scratch(why) => Evidence::default().undecided(why),
+            Stopped::Build(error) => stopped(&error),
+        })
     })
 }
 
@@ -135,7 +138,18 @@ pub(crate) fn compare(bundle: &LoadedBundle, output: &BuildOutput) -> Outcome {
             evidence.problem(format!("the source does not build `bin/{name}`"));
             continue;
         };
-        if built.digest == file.digest {
+        let same = built.digest == file.digest;
+        let cells = [
+            ("binary", name.to_owned()),
+            ("shipped", file.digest.to_string()),
+            ("rebuilt", built.digest.to_string()),
+            (
+                "result",
+                if same { "the same bytes" } else { "differs" }.to_owned(),
+            ),
+        ];
+        evidence.row(TableTitle::Rebuilt, cells);
+        if same {
             evidence.fact(
                 &format!("bin/{name}"),
                 format!("shipped and rebuilt: {}", file.digest),
@@ -144,7 +158,9 @@ pub(crate) fn compare(bundle: &LoadedBundle, output: &BuildOutput) -> Outcome {
         }
         let how = match (std::fs::read(&built.path), &file.bytes) {
             (Ok(rebuilt), Some(shipped)) => {
-                rebuild::compare::compare(shipped, &rebuilt).to_string()
+                let compared = rebuild::compare::compare(shipped, &rebuilt);
+                differences(name, &compared, &mut evidence);
+                compared.to_string()
             }
             _ => String::from("the bytes cannot be compared"),
         };
@@ -163,6 +179,24 @@ pub(crate) fn compare(bundle: &LoadedBundle, output: &BuildOutput) -> Outcome {
         ));
     }
     evidence.judged()
+}
+
+/// Each section that differs, as a row.
+fn differences(binary: &str, compared: &Comparison, evidence: &mut Evidence) {
+    let size = |bytes: Option<u64>| bytes.map_or_else(|| String::from("none"), |b| b.to_string());
+    let causes: Vec<String> = compared.causes.iter().map(ToString::to_string).collect();
+    for section in &compared.sections {
+        let cells = [
+            ("binary", binary.to_owned()),
+            ("section", section.name.clone()),
+            ("shipped bytes", size(section.left_size_bytes)),
+            ("rebuilt bytes", size(section.right_size_bytes)),
+            ("first at", format!("{:#x}", section.first_difference)),
+            ("differing bytes", section.differing_bytes.to_string()),
+            ("likely cause", causes.join("; ")),
+        ];
+        evidence.row(TableTitle::Differences, cells);
+    }
 }
 
 #[cfg(test)]
@@ -264,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn binary_that_the_source_does_not_build_fails() {
+    fn binary_that_the_source_does_not_build_fail() {
         let outcome = judged(b"x", "other", b"x");
         let said = outcome.evidence().problems.join("\n");
         assert!(

@@ -24,7 +24,7 @@ pub fn run(args: &SignatureArgs, now: SystemTime) -> anyhow::Result<Answer> {
     let authorised = policy.authorised(Role::Release);
     let mut evidence = Evidence::default();
     match verify_each(&file, &signature, &keyring, &policy.signature_rules(now)) {
-        Err(refusal) => evidence.problem(format!("the signature: {refusal}")),
+        Err(refusal) => refused(&refusal, &mut evidence),
         Ok(each) => {
             for judged in each {
                 match judged {
@@ -41,7 +41,7 @@ pub fn run(args: &SignatureArgs, now: SystemTime) -> anyhow::Result<Answer> {
                             (verified.certificate().clone(), String::from("releases"));
                         evidence.problem(SignatureRefusal::KeyNotAuthorised { certificate, what });
                     }
-                    Err(refusal) => evidence.problem(format!("the signature: {refusal}")),
+                    Err(refusal) => refused(&refusal, &mut evidence),
                 }
             }
         }
@@ -51,4 +51,13 @@ pub fn run(args: &SignatureArgs, now: SystemTime) -> anyhow::Result<Answer> {
         "each signature over the file is by a trusted key",
         args.json,
     )
+}
+
+fn refused(refusal: &SignatureRefusal, evidence: &mut Evidence) {
+    let words = format!("the signature: {refusal}");
+    if refusal.could_not_look() {
+        evidence.unseen(words);
+    } else {
+        evidence.problem(words);
+    }
 }

@@ -110,5 +110,9 @@ fn open(path: &Path) -> anyhow::Result<Repository> {
 fn refused(refusal: &TagRefusal) -> Outcome {
     let mut evidence = Evidence::default();
     evidence.fact("what to do", refusal.hint());
-    evidence.failed(refusal)
+    if refusal.could_not_look() {
+        evidence.undecided(refusal)
+    } else {
+        evidence.failed(refusal)
+    }
 }

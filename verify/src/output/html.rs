@@ -3,10 +3,11 @@
 //! It loads nothing from anywhere, and every text from outside is escaped twice over: what would
 //! not show itself is made visible, and what HTML would read is written as an entity.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::escape::escaped;
-use crate::check::{Evidence, Outcome};
+use crate::check::{Evidence, Outcome, Table, TableTitle};
 use crate::inventory::Inventory;
 use crate::report::ReleaseReport;
 use crate::verdict::{Finding, Verdict};
@@ -39,7 +40,21 @@ pub fn render(report: &ReleaseReport, inventories: &[Inventory]) -> String {
         .iter()
         .for_each(|finding| check(&mut page, finding));
     signatures(&mut page, report);
-    packages(&mut page, inventories);
+    tables(
+        &mut page,
+        report,
+        "Advisories",
+        &[TableTitle::Advisories],
+        "None stands against the packages, or nobody looked: see the check above.",
+    );
+    tables(
+        &mut page,
+        report,
+        "The rebuild",
+        &[TableTitle::Rebuilt, TableTitle::Differences],
+        "Nothing was built: see the check above.",
+    );
+    packages(&mut page, report, inventories);
     put(
         &mut page,
         format_args!("<script>\n{SCRIPT}</script>\n</body>\n</html>\n"),
@@ -173,43 +188,152 @@ fn signatures(page: &mut String, report: &ReleaseReport) {
         .keyring
         .iter()
         .for_each(|key| put(page, format_args!("<li><code>{}</code></li>", text(key))));
-    page.push_str("</ul>\n<table><thead><tr><th>Check</th><th>Signed by</th></tr></thead><tbody>");
-    for finding in &report.findings {
-        for fact in finding
-            .outcome
-            .evidence()
-            .facts
-            .iter()
-            .filter(|fact| fact.name == "signed by")
-        {
-            put(
-                page,
-                format_args!(
-                    "<tr><td>{}</td><td class=\"hash\">{}</td></tr>",
-                    finding.check.as_str(),
-                    text(&fact.value)
-                ),
-            );
-        }
+    page.push_str("</ul>\n");
+    let any = table(page, report, TableTitle::Signatures);
+    if !any {
+        page.push_str("<p class=\"dim\">No signature counts.</p>\n");
     }
-    page.push_str("</tbody></table>\n");
 }
 
-fn packages(page: &mut String, inventories: &[Inventory]) {
+fn tables(
+    page: &mut String,
+    report: &ReleaseReport,
+    head: &str,
+    titles: &[TableTitle],
+    none: &str,
+) {
+    put(page, format_args!("<h2>{head}</h2>\n"));
+    let mut any = false;
+    for title in titles {
+        any |= table(page, report, *title);
+    }
+    if !any {
+        put(page, format_args!("<p class=\"dim\">{none}</p>\n"));
+    }
+}
+
+/// The tables of this title, of all checks, as one; whether there is any.
+fn table(page: &mut String, report: &ReleaseReport, title: TableTitle) -> bool {
+    let found: Vec<&Table> = tables_of(report, title).collect();
+    let Some(first) = found.first() else {
+        return false;
+    };
+    page.push_str("<div class=\"wide\"><table><thead><tr>");
+    for column in &first.columns {
+        put(page, format_args!("<th>{}</th>", text(column)));
+    }
+    page.push_str("</tr></thead><tbody>\n");
+    for row in found.iter().flat_map(|table| &table.rows) {
+        page.push_str("<tr>");
+        for cell in row {
+            let class = if cell.len() >= 40 && cell.bytes().all(|b| b.is_ascii_hexdigit()) {
+                " class=\"hash\""
+            } else {
+                ""
+            };
+            put(page, format_args!("<td{class}>{}</td>", text(cell)));
+        }
+        page.push_str("</tr>\n");
+    }
+    page.push_str("</tbody></table></div>\n");
+    true
+}
+
+fn tables_of(report: &ReleaseReport, title: TableTitle) -> impl Iterator<Item = &Table> {
+    report
+        .findings
+        .iter()
+        .flat_map(|finding| &finding.outcome.evidence().tables)
+        .filter(move |table| table.title == title)
+}
+
+/// What a row of the table of advisories says of its package: `(package, version)` to words.
+fn advisories_by_package(report: &ReleaseReport) -> BTreeMap<(&str, &str), Vec<String>> {
+    let mut found: BTreeMap<(&str, &str), Vec<String>> = BTreeMap::new();
+    for table in tables_of(report, TableTitle::Advisories) {
+        let at = |name: &str| table.columns.iter().position(|column| *column == name);
+        let (Some(decision), Some(id), Some(package), Some(version)) =
+            (at("decision"), at("advisory"), at("package"), at("version"))
+        else {
+            continue;
+        };
+        for row in &table.rows {
+            if row[decision] != "withdrawn" {
+                found
+                    .entry((&row[package], &row[version]))
+                    .or_default()
+                    .push(format!("{} ({})", row[id], row[decision]));
+            }
+        }
+    }
+    found
+}
+
+/// What the graph is drawn from, as JSON that no HTML reader can take for markup.
+fn graph_data(report: &ReleaseReport, inventories: &[Inventory]) -> String {
+    let advisories = advisories_by_package(report);
+    let packages = |inventory: &Inventory| -> Vec<serde_json::Value> {
+        inventory
+            .packages
+            .iter()
+            .map(|package| {
+                let key = (package.name.as_str(), package.version.as_str());
+                serde_json::json!({
+                    "name": escaped(&package.name),
+                    "version": escaped(&package.version),
+                    "linked_in": package.linked_in,
+                    "source": escaped(&package.source),
+                    "needs": package.needs,
+                    "advisories": advisories.get(&key).cloned().unwrap_or_default(),
+                })
+            })
+            .collect()
+    };
+    let all: Vec<serde_json::Value> = inventories
+        .iter()
+        .map(|inventory| {
+            serde_json::json!({
+                "binary": escaped(&inventory.binary),
+                "root": escaped(&inventory.root),
+                "packages": packages(inventory),
+            })
+        })
+        .collect();
+    serde_json::Value::Array(all)
+        .to_string()
+        .replace('<', "\\u003c")
+        .replace('>', "\\u003e")
+        .replace('&', "\\u0026")
+}
+
+fn packages(page: &mut String, report: &ReleaseReport, inventories: &[Inventory]) {
     page.push_str("<h2>What is inside</h2>\n");
     if inventories.is_empty() {
         page.push_str("<p class=\"dim\">No binary says what is in it.</p>\n");
         return;
     }
     page.push_str(
-        "<label for=\"search\" class=\"dim\">Search by name, version, or what it is for</label>\
+        "<div id=\"graphs\" hidden><p id=\"binaries\"></p><p id=\"views\"></p><p id=\"way\"></p>\
+         <div id=\"graph\"></div>\
+         <p class=\"dim\">Press a package to look around it. A broken line: only the build needed it. \
+         An exclamation mark: an advisory speaks of it.</p></div>\n",
+    );
+    put(
+        page,
+        format_args!(
+            "<script type=\"application/json\" id=\"inventory\">{}</script>\n",
+            graph_data(report, inventories)
+        ),
+    );
+    page.push_str(
+        "<h3>All packages</h3>\n<label for=\"search\" class=\"dim\">Search by name, version, or what it is for</label>\
          <input type=\"search\" id=\"search\"><p class=\"dim\" id=\"shown\" aria-live=\"polite\"></p>\n",
     );
     page.push_str(
         "<table id=\"packages\"><thead><tr><th>Package</th><th>Version</th><th>In</th><th>For</th><th>From</th>\
          <th>Depends on</th></tr></thead><tbody>\n",
     );
-    for inventory in inventories {
+    for (graph, inventory) in inventories.iter().enumerate() {
         inventory.packages.iter().enumerate().for_each(|(index, package)| {
             let anchor = |index: usize| format!("{}-{index}", slug(&inventory.binary));
             let needs: Vec<String> = package
@@ -225,7 +349,8 @@ fn packages(page: &mut String, inventories: &[Inventory]) {
             put(
                 page,
                 format_args!(
-                    "<tr id=\"{}\" data-text=\"{}\"><td>{}</td><td>{}</td><td>{}</td><td>{what}</td><td>{}</td><td>{}</td></tr>\n",
+                    "<tr id=\"{}\" data-graph=\"{graph}\" data-node=\"{index}\" data-text=\"{}\">\
+                     <td><button title=\"look around it\">{}</button></td><td>{}</td><td>{}</td><td>{what}</td><td>{}</td><td>{}</td></tr>\n",
                     anchor(index),
                     text(&found.to_lowercase()),
                     text(&package.name),

@@ -183,10 +183,25 @@ pub fn verify_detached_canonical(
     keyring: &Keyring,
     rules: &SignatureRules,
 ) -> Result<Vec<VerifiedSignature>, SignatureRefusal> {
+    let bytes = armor::read(armored).map_err(|error| SignatureRefusal::NotCanonical {
+        why: error.to_string(),
+    })?;
+    verify_packets_canonical(signed, &bytes, keyring, rules)
+}
+
+/// As [`verify_detached_canonical`], without the armor.
+///
+/// # Errors
+/// As [`verify_detached_canonical`].
+pub fn verify_packets_canonical(
+    signed: &[u8],
+    bytes: &[u8],
+    keyring: &Keyring,
+    rules: &SignatureRules,
+) -> Result<Vec<VerifiedSignature>, SignatureRefusal> {
     let not_canonical = |why: String| SignatureRefusal::NotCanonical { why };
-    let bytes = armor::read(armored).map_err(|error| not_canonical(error.to_string()))?;
-    let signatures = parse(&bytes)?;
-    let mut bodies = packet_bodies(&bytes).into_iter();
+    let signatures = parse(bytes)?;
+    let mut bodies = packet_bodies(bytes).into_iter();
     for signature in &signatures {
         let written = signature
             .to_vec()
@@ -275,6 +290,7 @@ fn judge(
     let bad = SignatureRefusal::Bad {
         certificate: Fingerprint::of(&first.fingerprint()),
     };
+    let mut unsupported = None;
     let matching = candidates.iter().find_map(|cert| {
         cert.keys()
             .filter(|key| {
@@ -282,11 +298,18 @@ fn judge(
                     .iter()
                     .any(|issuer| issuer.aliases(key.key().key_handle()))
             })
-            .find(|key| signature.verify_message(key.key(), signed).is_ok())
+            .find(|key| match signature.verify_message(key.key(), signed) {
+                Ok(()) => true,
+                Err(error) => {
+                    unsupported = unsupported.take().or_else(|| not_known_here(&error));
+                    false
+                }
+            })
             .map(|key| (*cert, key))
     });
     let Some((cert, key)) = matching else {
-        return Err(bad);
+        // A signature that nobody could look at is not a false one.
+        return Err(unsupported.map_or(bad, |what| SignatureRefusal::Unsupported { what }));
     };
     let Some(made) = signature.signature_creation_time() else {
         return Err(unreadable("it has no creation time"));
@@ -455,6 +478,19 @@ fn revocation(
         })
     } else {
         Ok(())
+    }
+}
+
+/// What of a signature this program has no mathematics for; `None` where it has and they do not
+/// hold.
+fn not_known_here(error: &openpgp::anyhow::Error) -> Option<String> {
+    match error.downcast_ref::<openpgp::Error>()? {
+        openpgp::Error::UnsupportedEllipticCurve(curve) => Some(format!("the curve {curve}")),
+        openpgp::Error::UnsupportedPublicKeyAlgorithm(algorithm) => {
+            Some(format!("the algorithm {algorithm}"))
+        }
+        openpgp::Error::UnsupportedHashAlgorithm(hash) => Some(format!("the hash {hash}")),
+        _ => None,
     }
 }
 

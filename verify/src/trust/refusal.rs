@@ -20,6 +20,12 @@ pub enum SignatureRefusal {
         /// What is spelt otherwise.
         why: String,
     },
+    /// Its mathematics are ones that this program does not have: nothing was checked.
+    #[error("it was made with {what}, which this program cannot check")]
+    Unsupported {
+        /// Which algorithm or curve.
+        what: String,
+    },
     /// It is no signature over a document.
     #[error("it is of type {kind}, not a signature over a document")]
     NotOverADocument {
@@ -122,6 +128,14 @@ pub enum SignatureRefusal {
         /// What it may not sign.
         what: String,
     },
+}
+
+impl SignatureRefusal {
+    /// Whether the signature could not be looked at. All other refusals say that something is false.
+    #[must_use]
+    pub fn could_not_look(&self) -> bool {
+        matches!(self, Self::Unsupported { .. })
+    }
 }
 
 /// A moment, printed in UTC as RFC 3339, to the second.

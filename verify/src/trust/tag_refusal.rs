@@ -47,6 +47,12 @@ pub enum TagRefusal {
     /// The signature does not match the tag.
     #[error("the signature is bad: {0}")]
     BadSignature(SignatureRefusal),
+    /// The signature's mathematics are ones that this program does not have.
+    #[error("the tag's signature was made with {what}, which this program cannot check")]
+    Unsupported {
+        /// Which algorithm or curve.
+        what: String,
+    },
     /// The signing key is not in the keyring.
     #[error("the tag is signed by the key `{issuer}`, which is not in the keyring")]
     UnknownKey {
@@ -147,6 +153,24 @@ pub enum TagRefusal {
 }
 
 impl TagRefusal {
+    /// Whether the tag could not be looked at. All other refusals say that something is false.
+    #[must_use]
+    pub fn could_not_look(&self) -> bool {
+        matches!(self, Self::Unsupported { .. })
+    }
+
+    /// When the key expired or was revoked, where that is the reason.
+    #[must_use]
+    pub fn key_ended_at(&self) -> Option<Instant> {
+        match self {
+            Self::KeyExpired { at, .. }
+            | Self::KeyExpiredSince { at, .. }
+            | Self::KeyRevokedAtSigning { at, .. }
+            | Self::KeyRevokedSince { at, .. } => Some(*at),
+            _ => None,
+        }
+    }
+
     /// What to do about it; a command where there is one.
     #[must_use]
     pub fn hint(&self) -> &'static str {
@@ -166,6 +190,9 @@ impl TagRefusal {
             }
             Self::BadSignature(_) => {
                 "the tag was changed after it was signed: get it again from its author"
+            }
+            Self::Unsupported { .. } => {
+                "check it with `git verify-tag`, or ask for a tag by an Ed25519, P-256 or RSA key"
             }
             Self::UnknownKey { .. } => {
                 "if you trust this key, add its certificate to the keyring: `gpg --armor --export FINGERPRINT`"
@@ -196,6 +223,7 @@ impl From<SignatureRefusal> for TagRefusal {
     fn from(refusal: SignatureRefusal) -> Self {
         match refusal {
             SignatureRefusal::WeakHash { algorithm } => Self::WeakHash { algorithm },
+            SignatureRefusal::Unsupported { what } => Self::Unsupported { what },
             SignatureRefusal::UnknownKey { issuer } => Self::UnknownKey { issuer },
             SignatureRefusal::KeyNotAuthorised { certificate, .. } => {
                 Self::KeyNotAuthorised { certificate }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use verify::check::{CheckId, Outcome};
-use verify::load::bundle::ADVISORIES as REPORT;
+use verify::load::bundle::{ADVISORIES as REPORT, VEX};
 use verify::load::policy::Policy;
 use verify::report::assay;
 use verify::verdict::Verdict;
@@ -114,7 +114,7 @@ fn release_that_was_gated_by_no_or_too_small_a_database_undecided() {
         let mut report = release.advisories(20);
         report.database.count = count;
         release.write(REPORT, &report.to_bytes());
-        release.seal();
+        release.restate();
         let said = undecided(&release, Some(&release.db));
         assert!(said.contains(words), "{said}");
     }
@@ -149,4 +149,28 @@ fn policy_that_does_not_require_it_says_so_in_roster_and_verdict() {
         text.contains("NOT checked, because the policy does not require it: advisories, rebuild"),
         "{text}"
     );
+}
+
+#[test]
+fn vex_that_states_something_else_than_the_gate_decided_fail() {
+    let release = Release::good();
+    let vex = String::from_utf8(release.read(VEX)).unwrap();
+    let said_of = |bytes: &[u8]| {
+        release.write(VEX, bytes);
+        release.restate();
+        let (found, verdict) = with_db(&release, Some(&release.db), Policy::strict());
+        assert_eq!(verdict, Verdict::Fail);
+        said(&found)
+    };
+    let added = vex.replace(
+        "\"vulnerabilities\": []",
+        "\"vulnerabilities\": [{\"id\":\"RUSTSEC-2026-0900\",\"analysis\":{\"state\":\"not_affected\"}}]",
+    );
+    assert_ne!(added, vex);
+    let said = said_of(added.as_bytes());
+    assert!(
+        said.contains("states of `RUSTSEC-2026-0900` what the report does not decide"),
+        "{said}"
+    );
+    assert!(said_of(b"{}").contains("`vex.cdx.json`: the VEX document is not CycloneDX"));
 }

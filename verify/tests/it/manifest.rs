@@ -143,3 +143,34 @@ fn key_that_may_not_release_and_threshold_that_is_not_reached_fail() {
     let both = with(two);
     assert!(!both.contains("required release keys"), "{both}");
 }
+
+#[test]
+fn list_signed_with_a_curve_that_this_program_does_not_have_undecided() {
+    let release = Release::good();
+    let exotic = release
+        .gnupg
+        .key_with("exotic", "brainpoolP256r1", "20250101T000000", "never");
+    let list = release.read(MANIFEST);
+    release.write(
+        MANIFEST_SIGNATURE,
+        &release.gnupg.sign(&exotic, SIGNED, &list),
+    );
+    let mut request = release.request();
+    request.keyring = release.gnupg.keyring(&[&release.key, &exotic]);
+    let report = assay(request);
+    let manifest = outcome(&report, CheckId::Manifest);
+    assert!(
+        matches!(manifest, Outcome::Undecided { .. }),
+        "what nobody could look at is neither good nor false: {manifest:?}"
+    );
+    assert!(said(&manifest).contains("which this program cannot check"));
+    assert_eq!(report.verdict, Verdict::NoVerdict);
+    // A file that is not as listed is false whoever signed the list.
+    release.write("vex.cdx.json", b"{}");
+    let mut request = release.request();
+    request.keyring = release.gnupg.keyring(&[&release.key, &exotic]);
+    assert!(matches!(
+        outcome(&assay(request), CheckId::Manifest),
+        Outcome::Fail { .. }
+    ));
+}

@@ -147,6 +147,25 @@ fn true_statement_about_a_tag_that_does_not_hold_undecided() {
 }
 
 #[test]
+fn statement_signed_with_a_curve_that_this_program_does_not_have_undecided() {
+    let release = Release::good();
+    let exotic = release
+        .gnupg
+        .key_with("exotic", "brainpoolP256r1", "20250101T000000", "never");
+    let mut provenance = release.provenance();
+    provenance.builder = Builder::workstation(exotic.as_str());
+    let digest = Sha256Digest::of(&release.read("bin/tool"));
+    let subjects = BTreeMap::from([(String::from("bin/tool"), digest)]);
+    release.write_statement(&provenance, subjects, &exotic);
+    release.seal();
+    let mut request = release.request();
+    request.keyring = release.gnupg.keyring(&[&release.key, &exotic]);
+    let outcome = outcome(&verify::report::assay(request), CheckId::Provenance);
+    assert!(matches!(outcome, Outcome::Undecided { .. }), "{outcome:?}");
+    assert!(said(&outcome).contains("which this program cannot check"));
+}
+
+#[test]
 fn statement_that_two_readers_could_read_in_two_ways_fail() {
     use verify::attest::dsse::{self, Envelope, IN_TOTO_PAYLOAD_TYPE, Signature};
     let release = Release::good();
@@ -175,20 +194,54 @@ fn statement_that_two_readers_could_read_in_two_ways_fail() {
     fails(&release);
 }
 
+#[test]
+fn byproduct_that_is_another_file_or_no_file_or_another_second_build_fail() {
+    let other = Sha256Digest::of(b"other");
+    for (name, words) in [
+        ("vex.cdx.json", "is another file in the bundle"),
+        ("none.json", "is not in the bundle"),
+        (
+            "second-build/namespaces/tool",
+            "gave other bytes than are shipped",
+        ),
+        ("second-build/tool", "is not in the bundle"),
+    ] {
+        let said = fails_with(|p| {
+            p.byproducts.insert(name.to_owned(), other);
+        });
+        assert!(said.contains(words), "{name}: {said}");
+    }
+}
+
 /// Every leaf of a JSON document, by pointer.
-fn leaves(value: &serde_json::Value, at: &str, found: &mut Vec<String>) {
+pub(crate) fn leaves(value: &serde_json::Value, at: &str, found: &mut Vec<String>) {
     use serde_json::Value;
     match value {
-        Value::Object(map) => map
+        Value::Object(map) if !map.is_empty() => map
             .iter()
             .for_each(|(key, value)| leaves(value, &format!("{at}/{key}"), found)),
-        Value::Array(list) => {
+        Value::Array(list) if !list.is_empty() => {
             list.iter()
                 .enumerate()
                 .for_each(|(index, value)| leaves(value, &format!("{at}/{index}"), found));
         }
         _ => found.push(at.to_owned()),
     }
+}
+
+/// Makes a leaf another one of its kind.
+pub(crate) fn other_leaf(value: &mut serde_json::Value) {
+    use serde_json::Value;
+    *value = match &*value {
+        Value::String(text) if text.len() == 64 => format!("{}{}", &text[1..], &text[..1]).into(),
+        Value::String(text) => format!("{text}x").into(),
+        Value::Number(number) => (number.as_i64().unwrap() + 1).into(),
+        Value::Bool(was) => (!was).into(),
+        Value::Null => "x".into(),
+        // An empty list or map is a leaf too.
+        Value::Array(_) => serde_json::json!(["x"]),
+        Value::Object(_) => serde_json::json!({"x": "x"}),
+    };
 }
 
 #[test]
@@ -205,15 +258,7 @@ fn no_leaf_of_a_signed_statement_can_be_another_but_the_name_of_the_engine() {
     let mut passed = Vec::new();
     for leaf in &found {
         let mut bad = good.clone();
-        let value = bad.pointer_mut(leaf).unwrap();
-        *value = match value {
-            serde_json::Value::String(text) if text.len() == 64 => {
-                format!("{}{}", &text[1..], &text[..1]).into()
-            }
-            serde_json::Value::String(text) => format!("{text}x").into(),
-            serde_json::Value::Number(number) => (number.as_i64().unwrap() + 1).into(),
-            other => panic!("{leaf}: {other}"),
-        };
+        other_leaf(bad.pointer_mut(leaf).unwrap());
         let payload = bad.to_string().into_bytes();
         let pae = dsse::pae(IN_TOTO_PAYLOAD_TYPE, &payload);
         let sig = verify::trust::armor::read(&release.gnupg.sign(

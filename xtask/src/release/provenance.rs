@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use anyhow::Context as _;
 use sbom::digest::Sha256Digest;
 use verify::attest::dsse::{Envelope, IN_TOTO_PAYLOAD_TYPE, Signature, pae};
-use verify::attest::provenance::{Builder, Input, Provenance};
-use verify::load::bundle::{binary_path, sbom_path};
+use verify::attest::provenance::{Builder, Input, Provenance, SECOND_BUILD};
+use verify::load::bundle::{ADVISORIES, VEX, binary_path, sbom_path};
 use verify::rebuild::BuildOutput;
 
 use super::attestation_key::AttestationKey;
@@ -58,7 +58,7 @@ pub(crate) fn sign(
         target: plan.release.target().triple().to_owned(),
         inputs: first.pins.listed().iter().map(Input::from).collect(),
         builder: Builder::workstation(signer.fingerprint().as_str()),
-        byproducts: byproducts(&sboms),
+        byproducts: byproducts(&sboms)?,
     };
     let payload = provenance
         .statement(
@@ -85,17 +85,20 @@ fn digests(build: &BuildOutput) -> impl Iterator<Item = (&str, Sha256Digest)> {
         .map(|(name, binary)| (name.as_str(), binary.digest))
 }
 
-/// What the second build made, and the SBOMs.
-fn byproducts(sboms: &Sboms) -> BTreeMap<String, Sha256Digest> {
+/// What the second build made, and the documents about what is inside.
+fn byproducts(sboms: &Sboms) -> anyhow::Result<BTreeMap<String, Sha256Digest>> {
     let second = sboms.build().second();
     let engine = second.engine.name();
-    digests(second)
-        .map(|(name, digest)| (format!("second-build/{engine}/{name}"), digest))
+    let report = sboms.build().report().document();
+    let documents = [(ADVISORIES, report), (VEX, sboms.vex()?)];
+    Ok(digests(second)
+        .map(|(name, digest)| (format!("{SECOND_BUILD}{engine}/{name}"), digest))
+        .chain(documents.map(|(name, bytes)| (name.to_owned(), Sha256Digest::of(&bytes))))
         .chain(
             sboms
                 .documents()
                 .iter()
                 .map(|(name, document)| (sbom_path(name), Sha256Digest::of(document))),
         )
-        .collect()
+        .collect())
 }
