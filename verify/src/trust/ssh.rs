@@ -2,7 +2,8 @@
 //!
 //! Signatures are `SSHSIG` blobs (OpenSSH, PROTOCOL.sshsig); the allowed signers stand in a file
 //! as `ssh-keygen -Y verify` reads it (ssh-keygen(1), ALLOWED SIGNERS). The mathematics are
-//! sequoia's: Ed25519, ECDSA over P-256 and P-384, and RSA with SHA-2; nothing weaker counts.
+//! sequoia's: Ed25519, ECDSA over P-256, P-384 and P-521, and RSA with SHA-2; nothing weaker counts,
+//! and of what it does not have (keys on hardware tokens) it says that it could not look.
 
 use std::collections::BTreeSet;
 use std::time::SystemTime;
@@ -47,9 +48,12 @@ pub enum SshRefusal {
         /// What it is for; text from outside.
         found: String,
     },
-    /// The key or hash algorithm is weak or not known.
-    #[error("the SSH signature uses `{0}`, which is weak or not known here")]
-    Algorithm(String),
+    /// The key or hash algorithm is weak.
+    #[error("the SSH signature uses `{0}`, which is weak")]
+    Weak(String),
+    /// The key or hash algorithm is one that this program does not have: nothing was checked.
+    #[error("the SSH signature uses `{0}`, which this program cannot check")]
+    Unsupported(String),
     /// The key is not on the list for this purpose.
     #[error("the SSH key {fingerprint} is not among the allowed signers")]
     UnknownKey {
@@ -242,6 +246,9 @@ fn is_key_type(word: &str) -> bool {
         "ssh-rsa",
         "ecdsa-sha2-nistp256",
         "ecdsa-sha2-nistp384",
+        "ecdsa-sha2-nistp521",
+        "sk-ssh-ed25519@openssh.com",
+        "sk-ecdsa-sha2-nistp256@openssh.com",
     ]
     .contains(&word)
 }
@@ -420,24 +427,29 @@ impl<'a> Blob<'a> {
                 (public, mpi::Signature::RSA { s }, hash, digest)
             }
             (b"ecdsa-sha2-nistp256", b"ecdsa-sha2-nistp256")
-            | (b"ecdsa-sha2-nistp384", b"ecdsa-sha2-nistp384") => {
+            | (b"ecdsa-sha2-nistp384", b"ecdsa-sha2-nistp384")
+            | (b"ecdsa-sha2-nistp521", b"ecdsa-sha2-nistp521") => {
                 key.string()?;
                 let q = mpi::MPI::new(key.string()?);
                 let mut pair = Reader(self.signature);
                 let (r, s) = (mpi::MPI::new(pair.string()?), mpi::MPI::new(pair.string()?));
                 pair.end()?;
-                let (curve, hash, digest) = if kind == b"ecdsa-sha2-nistp256" {
-                    (
+                let (curve, hash, digest) = match kind {
+                    b"ecdsa-sha2-nistp256" => (
                         Curve::NistP256,
                         HashAlgorithm::SHA256,
                         Sha256::digest(&message).to_vec(),
-                    )
-                } else {
-                    (
+                    ),
+                    b"ecdsa-sha2-nistp384" => (
                         Curve::NistP384,
                         HashAlgorithm::SHA384,
                         Sha384::digest(&message).to_vec(),
-                    )
+                    ),
+                    _ => (
+                        Curve::NistP521,
+                        HashAlgorithm::SHA512,
+                        Sha512::digest(&message).to_vec(),
+                    ),
                 };
                 (
                     mpi::PublicKey::ECDSA { curve, q },
@@ -457,8 +469,15 @@ impl<'a> Blob<'a> {
     }
 }
 
+/// A key or signature of a kind that is not judged here: weak ones are false, others unseen.
 fn algorithm(name: &[u8]) -> SshRefusal {
-    SshRefusal::Algorithm(String::from_utf8_lossy(name).into_owned())
+    let shown = String::from_utf8_lossy(name).into_owned();
+    match name {
+        b"ssh-dss" | b"ssh-rsa" | b"sha1" | b"md5" | b"RSA with a short key" => {
+            SshRefusal::Weak(shown)
+        }
+        _ => SshRefusal::Unsupported(shown),
+    }
 }
 
 #[cfg(test)]

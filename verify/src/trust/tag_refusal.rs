@@ -156,7 +156,10 @@ impl TagRefusal {
     /// Whether the tag could not be looked at. All other refusals say that something is false.
     #[must_use]
     pub fn could_not_look(&self) -> bool {
-        matches!(self, Self::Unsupported { .. })
+        matches!(
+            self,
+            Self::Unsupported { .. } | Self::BadSshSignature(SshRefusal::Unsupported(_))
+        )
     }
 
     /// When the key expired or was revoked, where that is the reason.

@@ -66,6 +66,7 @@ fn tags_by_every_usual_kind_of_key_are_verified() {
         ("rsa", "3072"),
         ("ecdsa", "256"),
         ("ecdsa", "384"),
+        ("ecdsa", "521"),
     ] {
         let (repo, key) = (Repo::new(), SshKey::new(kind, bits));
         key.tag(&repo, "v1");
@@ -170,5 +171,58 @@ fn cut_or_odd_signatures_are_refused_without_a_panic() {
                 .verify(signed, &signature[..place], "git", now())
                 .is_err()
         );
+    }
+}
+
+/// One field of SSH's wire format.
+fn field(bytes: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(bytes.len()).unwrap();
+    [&length.to_be_bytes()[..], bytes].concat()
+}
+
+#[test]
+fn signature_of_a_hardware_token_could_not_be_looked_at_and_one_with_a_weak_hash_is_refused() {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+    let repo = Repo::new();
+    run(repo
+        .git()
+        .args(["tag", "--annotate", "--message", "release", "v1"]));
+    let unsigned = repo.tag_bytes("v1");
+    for (kind, algorithm, unseen) in [
+        (
+            "sk-ssh-ed25519@openssh.com",
+            "sk-ssh-ed25519@openssh.com",
+            true,
+        ),
+        ("ssh-rsa", "ssh-rsa", false),
+    ] {
+        let key = [field(kind.as_bytes()), field(&[7; 32]), field(b"ssh:")].concat();
+        let signature = [field(algorithm.as_bytes()), field(&[9; 64])].concat();
+        let blob = [
+            &b"SSHSIG"[..],
+            &1u32.to_be_bytes(),
+            &field(&key),
+            &field(b"git"),
+            &field(b""),
+            &field(b"sha512"),
+            &field(&signature),
+        ]
+        .concat();
+        let lines: Vec<String> = STANDARD
+            .encode(blob)
+            .as_bytes()
+            .chunks(70)
+            .map(|line| String::from_utf8(line.to_vec()).unwrap())
+            .collect();
+        let armored = format!(
+            "-----BEGIN SSH SIGNATURE-----\n{}\n-----END SSH SIGNATURE-----\n",
+            lines.join("\n")
+        );
+        repo.raw_tag("v1", &[&unsigned[..], armored.as_bytes()].concat());
+        let signers = format!("alice {kind} {}\n", STANDARD.encode(&key));
+        let refusal = judge(&repo, "v1", &signers).unwrap_err();
+        assert_eq!(refusal.could_not_look(), unseen, "{kind}: {refusal}");
+        assert!(refusal.to_string().contains(algorithm), "{refusal}");
     }
 }
