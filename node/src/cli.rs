@@ -163,6 +163,30 @@ pub enum Command {
         #[command(subcommand)]
         command: WebhookCommand,
     },
+    /// Show who this node is: its fingerprint, as openssl prints it, and its author key
+    Id,
+    /// Say whose signed memories are taken in
+    Author {
+        /// What is to be done with them.
+        #[command(subcommand)]
+        command: AuthorCommand,
+    },
+    /// Show the peers: state, last contact, lag, whether both have the same, what is in quarantine
+    Peers,
+    /// Decide about versions that were not taken in
+    Quarantine {
+        /// What is to be done with them.
+        #[command(subcommand)]
+        command: QuarantineCommand,
+    },
+    /// Check the signatures of every memory in a plaintext export
+    VerifyExport {
+        /// The export
+        file: PathBuf,
+        /// Only these authors are believed: an authors file
+        #[arg(long, value_name = "FILE")]
+        authors_file: Option<PathBuf>,
+    },
     /// Make a new token; the old one is worth nothing from then on
     Token,
     /// Say what is wrong and what to do about it
@@ -244,6 +268,15 @@ pub struct Serve {
     /// Certificate authorities (PEM) that webhooks believe besides the system's
     #[arg(long, value_name = "FILE")]
     pub webhook_ca_file: Option<PathBuf>,
+    /// Let pinned peers in here, such as 0.0.0.0:9078; turns the federation on
+    #[arg(long, value_name = "ADDRESS", help_heading = "Federation")]
+    pub federation_listen: Option<String>,
+    /// The allowlist [default: `peers` in the data directory]; turns the federation on
+    #[arg(long, value_name = "FILE", help_heading = "Federation")]
+    pub peers_file: Option<PathBuf>,
+    /// Whose versions are taken in [default: `authors` in the data directory]
+    #[arg(long, value_name = "FILE", help_heading = "Federation")]
+    pub authors_file: Option<PathBuf>,
     /// Seconds that open requests are given when the node stops
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     pub drain_timeout_s: u64,
@@ -410,6 +443,63 @@ pub enum DbCommand {
     Encrypt {
         /// The plaintext database
         file: PathBuf,
+    },
+}
+
+/// What is to be done with authors. All but `rotate` work on the authors file alone.
+#[derive(Clone, Debug, Subcommand)]
+pub enum AuthorCommand {
+    /// Add an author; a running node sees it within a second
+    New {
+        /// How people call it
+        name: String,
+        /// Its key as its `memory-node id` shows it; without one, this node's own
+        key: Option<String>,
+        /// Only these namespaces; may be given more than once
+        #[arg(long = "namespace", value_name = "NAMESPACE")]
+        namespaces: Vec<String>,
+        /// What it signed before this moment (RFC 3339) is not taken
+        #[arg(long, value_name = "TIME")]
+        not_before: Option<String>,
+        /// What it signed after this moment (RFC 3339) is not taken
+        #[arg(long, value_name = "TIME")]
+        not_after: Option<String>,
+        /// The file [default: `authors` in the data directory]
+        #[arg(long, value_name = "FILE")]
+        authors_file: Option<PathBuf>,
+    },
+    /// List the authors
+    List {
+        /// The file [default: `authors` in the data directory]
+        #[arg(long, value_name = "FILE")]
+        authors_file: Option<PathBuf>,
+    },
+    /// Give this node a new key; prints the record for everyone else's authors file
+    Rotate,
+    /// Take nothing more of an author, whatever time it claims
+    Revoke {
+        /// Its name
+        name: String,
+        /// The file [default: `authors` in the data directory]
+        #[arg(long, value_name = "FILE")]
+        authors_file: Option<PathBuf>,
+    },
+}
+
+/// What is to be done with versions in quarantine.
+#[derive(Clone, Debug, Subcommand)]
+pub enum QuarantineCommand {
+    /// List them with their reasons, newest first
+    List,
+    /// Take one in against this node's rules; a forged one cannot be accepted
+    Accept {
+        /// Its name in the list
+        digest: String,
+    },
+    /// Forget one; it is not fetched again
+    Drop {
+        /// Its name in the list
+        digest: String,
     },
 }
 

@@ -86,6 +86,30 @@ impl DataDir {
         self.root.join("token")
     }
 
+    /// The certificate that peers pin.
+    #[must_use]
+    pub fn certificate(&self) -> PathBuf {
+        self.root.join("federation.crt")
+    }
+
+    /// Its key, mode 0600.
+    #[must_use]
+    pub fn certificate_key(&self) -> PathBuf {
+        self.root.join("federation.key")
+    }
+
+    /// The allowlist, unless another file is named.
+    #[must_use]
+    pub fn peers(&self) -> PathBuf {
+        self.root.join("peers")
+    }
+
+    /// The authors file, unless another one is named.
+    #[must_use]
+    pub fn authors(&self) -> PathBuf {
+        self.root.join("authors")
+    }
+
     /// What a running node writes.
     #[must_use]
     pub fn running(&self) -> PathBuf {

@@ -9,6 +9,7 @@ pub mod clock;
 pub mod commands;
 pub mod config;
 pub mod exit;
+pub mod federation;
 pub mod hardening;
 pub mod identity;
 pub mod mcp;

@@ -15,6 +15,10 @@ use crate::api::access::Access;
 use crate::api::metrics::Counters;
 use crate::api::{self, ApiState};
 use crate::config::{Address, DataDir, Running};
+use crate::federation::hub::Hub;
+use crate::federation::identity::{IdentityError, NodeCertificate};
+use crate::federation::serve::{self as federation, FederationError};
+use crate::federation::trust::{Trust, TrustError};
 use crate::store::{Store, StoreError};
 use crate::webhook::dispatcher::{self, DispatcherError, Sender};
 use crate::webhook::target::TargetPolicy;
@@ -41,6 +45,15 @@ pub enum ServeError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// The federation cannot begin, or ended.
+    #[error("the federation: {0}")]
+    Federation(#[from] FederationError),
+    /// Nobody says whom to trust.
+    #[error("the federation does not begin: {0}")]
+    Trust(#[from] TrustError),
+    /// The node has no certificate.
+    #[error("the federation does not begin: {0}")]
+    Identity(#[from] IdentityError),
     /// Webhooks cannot be sent.
     #[error(transparent)]
     Webhooks(#[from] DispatcherError),
@@ -65,6 +78,19 @@ pub struct ServeOptions {
     pub webhook_targets: TargetPolicy,
     /// Certificate authorities (PEM) that webhooks believe besides the system's.
     pub webhook_ca: Option<Vec<u8>>,
+    /// The federation; `None`: off.
+    pub federation: Option<FederationOptions>,
+}
+
+/// How the node federates.
+#[derive(Clone, Debug)]
+pub struct FederationOptions {
+    /// Where peers come in, on any interface; `None`: this node only dials.
+    pub listen: Option<String>,
+    /// The allowlist.
+    pub peers: PathBuf,
+    /// The authors file.
+    pub authors: PathBuf,
 }
 
 enum Listener {
@@ -97,7 +123,12 @@ pub async fn run(store: Store, data: &DataDir, options: ServeOptions) -> Result<
     let access = Arc::new(Access::new(token, hosts, options.origins));
     let targets = Arc::new(options.webhook_targets);
     let sender = Sender::new(Arc::clone(&targets), options.webhook_ca.as_deref())?;
+    let federation = match &options.federation {
+        None => None,
+        Some(options) => Some(join(&store, data, options).await?),
+    };
     let state = ApiState {
+        federation: federation.as_ref().map(|(hub, _)| Arc::clone(hub)),
         store: store.clone(),
         access,
         counters: Arc::new(Counters::default()),
@@ -109,6 +140,13 @@ pub async fn run(store: Store, data: &DataDir, options: ServeOptions) -> Result<
     write_running(data, &names)?;
     let subscriptions = store.read(|read| read.subscriptions()).await?.len();
     announce(&store, subscriptions);
+    match federation {
+        None => tracing::info!("federation: off"),
+        Some((hub, socket)) => {
+            announce_federation(&hub, socket.as_ref());
+            tasks.spawn(federate(hub, socket, stop.clone()));
+        }
+    }
     for listener in listeners {
         tracing::info!("api: listening on {}, bearer token needed", listener.name());
         tasks.spawn(accept(listener, router.clone(), stop.clone()));
@@ -134,8 +172,50 @@ fn announce(store: &Store, subscriptions: usize) {
         store.epoch()
     );
     tracing::info!("identity: versions are signed by {}", store.author());
-    tracing::info!("federation: off");
     tracing::info!("webhooks: on, {subscriptions} subscriptions, https to public addresses");
+}
+
+/// Reads the lists and the certificate, and opens the listener.
+async fn join(
+    store: &Store,
+    data: &DataDir,
+    options: &FederationOptions,
+) -> Result<(Arc<Hub>, Option<TcpListener>), ServeError> {
+    let trust = Trust::load(&options.peers, &options.authors)?;
+    let own = NodeCertificate::load_or_make(&data.certificate(), &data.certificate_key())?;
+    let socket = match &options.listen {
+        None => None,
+        Some(address) => {
+            let bound = TcpListener::bind(address).await;
+            Some(bound.map_err(|source| ServeError::Listen {
+                address: address.clone(),
+                source,
+            })?)
+        }
+    };
+    let hub = Hub::new(store.clone(), Arc::new(trust), own);
+    Ok((Arc::new(hub), socket))
+}
+
+fn announce_federation(hub: &Hub, socket: Option<&TcpListener>) {
+    let place = socket.and_then(|socket| socket.local_addr().ok());
+    let place = place.map_or_else(
+        || "dialling only".to_owned(),
+        |address| format!("listening on {address}"),
+    );
+    tracing::info!(
+        "federation: {place}, TLS 1.3 with pinned peers only, {} on the allowlist, this node is {}",
+        hub.trust.allowlist().len(),
+        hub.own.fingerprint()
+    );
+}
+
+async fn federate(
+    hub: Arc<Hub>,
+    socket: Option<TcpListener>,
+    stop: CancellationToken,
+) -> Result<(), ServeError> {
+    Ok(federation::run(hub, socket, stop).await?)
 }
 
 fn write_running(data: &DataDir, names: &[String]) -> Result<(), ServeError> {

@@ -20,6 +20,9 @@ pub struct Health {
     pub storage: &'static str,
     /// One line for each thing that is not well; empty: all is.
     pub problems: Vec<String>,
+    /// What works, but not as somebody wanted it: a list of peers that cannot be read, so that the
+    /// one before it is in force. Empty: nothing.
+    pub warnings: Vec<String>,
 }
 
 async fn examine(state: &ApiState) -> Health {
@@ -39,6 +42,11 @@ async fn examine(state: &ApiState) -> Health {
         version: env!("CARGO_PKG_VERSION"),
         storage: "encrypted",
         problems,
+        warnings: state
+            .federation
+            .as_ref()
+            .map(|hub| hub.trust.problems())
+            .unwrap_or_default(),
     }
 }
 

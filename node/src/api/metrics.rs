@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::ApiState;
 use super::problem::Problem;
+use crate::federation::status;
 
 /// Upper bounds of the latency buckets, in microseconds.
 const BUCKETS_US: [u64; 8] = [
@@ -140,7 +141,91 @@ pub async fn metrics(State(state): State<ApiState>) -> Result<Response, Problem>
         )
         .map_err(unwritable)?;
     }
+    if let Some(hub) = &state.federation {
+        federation(&mut out, &hub.counters, &hub.view().await?);
+    }
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], out).into_response())
+}
+
+/// One sample for each peer; names of peers have no character that Prometheus would want escaped.
+fn federation(out: &mut String, counters: &status::Counters, view: &status::PeersView) {
+    let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    let mut family = |name: &str, kind: &str, help: &str, samples: Vec<(String, u64)>| {
+        out.push_str(&format!("# HELP {name} {help}\n# TYPE {name} {kind}\n"));
+        for (labels, value) in samples {
+            out.push_str(&format!("{name}{labels} {value}\n"));
+        }
+    };
+    let handshakes = [
+        ("accepted", &counters.accepted),
+        ("refused", &counters.refused),
+        ("crowded", &counters.crowded),
+        ("cut", &counters.cut),
+    ];
+    family(
+        "memory_node_federation_connections_total",
+        "counter",
+        "Connections by what became of them.",
+        handshakes
+            .map(|(end, counter)| (format!("{{end=\"{end}\"}}"), load(counter)))
+            .to_vec(),
+    );
+    family(
+        "memory_node_federation_lists_ok",
+        "gauge",
+        "1: allowlist and authors file are what is in force.",
+        vec![(String::new(), u64::from(view.problems.is_empty()))],
+    );
+    type Fact = fn(&status::PeerView) -> u64;
+    let facts: [(&str, &str, &str, Fact); 6] = [
+        (
+            "connected",
+            "gauge",
+            "1: the last exchange went well.",
+            |peer| u64::from(peer.state == "connected"),
+        ),
+        (
+            "equal",
+            "gauge",
+            "1: both have the same versions.",
+            |peer| u64::from(peer.digest_equal == Some(true)),
+        ),
+        (
+            "lag_versions",
+            "gauge",
+            "Versions that were not read yet.",
+            |peer| peer.lag_versions,
+        ),
+        (
+            "quarantined",
+            "gauge",
+            "Its versions in quarantine.",
+            |peer| peer.quarantine.values().sum(),
+        ),
+        (
+            "received_bytes_total",
+            "counter",
+            "Bytes of its messages.",
+            |peer| peer.bytes_in,
+        ),
+        (
+            "sent_bytes_total",
+            "counter",
+            "Bytes of messages to it.",
+            |peer| peer.bytes_out,
+        ),
+    ];
+    for (name, kind, help, fact) in facts {
+        let samples = view.peers.iter();
+        family(
+            &format!("memory_node_federation_peer_{name}"),
+            kind,
+            help,
+            samples
+                .map(|peer| (format!("{{peer=\"{}\"}}", peer.name), fact(peer)))
+                .collect(),
+        );
+    }
 }
 
 fn requests(out: &mut String, counters: &Counters) {

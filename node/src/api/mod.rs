@@ -4,6 +4,7 @@ pub mod access;
 pub mod bulk;
 pub mod cursor;
 pub mod extract;
+pub mod federation;
 pub mod health;
 pub mod idempotency;
 pub mod links;
@@ -26,6 +27,7 @@ use axum::routing::{delete, get, post};
 use crate::api::access::Access;
 use crate::api::metrics::Counters;
 use crate::client::Node;
+use crate::federation::hub::Hub;
 use crate::model::limits;
 use crate::store::Store;
 use crate::webhook::target::TargetPolicy;
@@ -39,6 +41,8 @@ pub struct ApiState {
     pub access: Arc<Access>,
     /// What was asked for, counted.
     pub counters: Arc<Counters>,
+    /// The federation; `None`: it is off.
+    pub federation: Option<Arc<Hub>>,
     /// Where webhooks may go.
     pub webhook_targets: Arc<TargetPolicy>,
 }
@@ -75,6 +79,11 @@ pub fn router(state: ApiState) -> Router {
             get(subscriptions::deliveries),
         )
         .route("/subscriptions/{id}/replay", post(subscriptions::replay))
+        .route("/memories/{id}/versions", get(federation::versions))
+        .route("/peers", get(federation::peers))
+        .route("/quarantine", get(federation::quarantine))
+        .route("/quarantine/{digest}/accept", post(federation::accept))
+        .route("/quarantine/{digest}", delete(federation::drop_held))
         .route("/stats", get(overview::stats))
         .route("/namespaces", get(overview::namespaces))
         .route("/forget", post(bulk::forget))

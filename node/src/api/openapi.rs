@@ -6,7 +6,9 @@ use axum::response::{IntoResponse, Response};
 use utoipa::OpenApi;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 
-use super::{bulk, health, links, memories, metrics, overview, search, subscriptions, transfer};
+use super::{
+    bulk, federation, health, links, memories, metrics, overview, search, subscriptions, transfer,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -23,6 +25,8 @@ use super::{bulk, health, links, memories, metrics, overview, search, subscripti
         subscriptions::create, subscriptions::list, subscriptions::delete, subscriptions::pause,
         subscriptions::resume, subscriptions::rotate, subscriptions::test,
         subscriptions::deliveries, subscriptions::replay,
+        federation::peers, federation::quarantine, federation::accept, federation::drop_held,
+        federation::versions,
         health::livez, health::readyz, health::health, metrics::metrics,
     ),
     security(("token" = [])),

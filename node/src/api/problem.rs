@@ -73,6 +73,12 @@ impl From<StoreError> for Problem {
             StoreError::VersionMismatch { .. } => {
                 Self::new(StatusCode::PRECONDITION_FAILED, "version_mismatch", detail)
             }
+            StoreError::NotTheAuthor { .. } => {
+                Self::new(StatusCode::FORBIDDEN, "not_the_author", detail)
+            }
+            StoreError::NotGenuine { .. } => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "not_genuine", detail)
+            }
             StoreError::IdempotencyReuse => Self::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "idempotency_key_reused",

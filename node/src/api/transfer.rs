@@ -18,6 +18,7 @@ use super::ApiState;
 use super::bulk::BulkError;
 use super::extract::ApiJson;
 use super::problem::Problem;
+use crate::identity::admit::WireVersion;
 use crate::model::{Link, Memory, MemoryDraft, NewLink};
 use crate::store::{Filter, Page, Store, StoreError};
 
@@ -32,6 +33,8 @@ pub struct Export {
     pub memories: Vec<Memory>,
     /// Every link between them.
     pub links: Vec<Link>,
+    /// The signed version behind each of them: `memory-node verify-export` checks it.
+    pub versions: Vec<WireVersion>,
     /// How many memories.
     pub count: usize,
 }
@@ -182,6 +185,26 @@ async fn write_pieces(
             first = false;
             after_link = *place;
             text.push_str(&serde_json::to_string(link).map_err(to_json)?);
+        }
+        send(text).await?;
+        if found.len() < ROWS {
+            break;
+        }
+    }
+    send("],\"versions\":[".to_owned()).await?;
+    let (mut first, mut after_version) = (true, 0);
+    loop {
+        let found = store
+            .read(move |read| read.shown_versions_after(after_version, ROWS))
+            .await?;
+        let mut text = String::new();
+        for (place, version) in &found {
+            if !first {
+                text.push_str(",\n");
+            }
+            first = false;
+            after_version = *place;
+            text.push_str(&serde_json::to_string(version).map_err(to_json)?);
         }
         send(text).await?;
         if found.len() < ROWS {

@@ -1,16 +1,20 @@
 //! One file for each group of commands; each turns words into requests and answers into text.
 
+pub mod author;
 pub mod db;
 pub mod doctor;
+pub mod id;
 pub mod init;
 pub mod mcp;
 pub mod memories;
 pub mod output;
 pub mod papers;
+pub mod peers;
 pub mod reach;
 pub mod serve;
 pub mod token;
 pub mod transfer;
+pub mod verify_export;
 pub mod webhook;
 
 use std::process::ExitCode;
@@ -46,6 +50,13 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Export(args) => transfer::export(&common, &args),
         Command::Import(args) => transfer::import(&common, &args),
         Command::Webhook { command } => webhook::run(&common, command),
+        Command::Id => id::run(&common),
+        Command::Author { command } => author::run(&common, &command),
+        Command::Peers => peers::run(&common),
+        Command::Quarantine { command } => peers::quarantine(&common, command),
+        Command::VerifyExport { file, authors_file } => {
+            verify_export::run(&common, &file, authors_file.as_deref())
+        }
         Command::Token => token::run(&common),
         Command::Serve(args) => serve::run(&common, &args),
         command => memories::run(&common, command),

@@ -169,6 +169,7 @@ pub async fn node(common: &Common) -> Result<Reached, Failure> {
         store: store.clone(),
         access,
         counters: Arc::new(Counters::default()),
+        federation: None,
         webhook_targets: Arc::default(),
     };
     Ok(Reached {

@@ -6,7 +6,7 @@ use super::reach;
 use crate::cli::{Common, Serve};
 use crate::config::Address;
 use crate::exit::Failure;
-use crate::serve::{self, ServeError, ServeOptions};
+use crate::serve::{self, FederationOptions, ServeError, ServeOptions};
 use crate::webhook::target::{Network, TargetPolicy};
 
 /// Runs until it is told to stop.
@@ -33,7 +33,15 @@ pub fn run(common: &Common, args: &Serve) -> Result<(), Failure> {
             Failure::no_verdict("io", format!("cannot read `{}`", file.display())).because(error)
         })?),
     };
+    let federation = (args.federation_listen.is_some() || args.peers_file.is_some()).then(|| {
+        FederationOptions {
+            listen: args.federation_listen.clone(),
+            peers: args.peers_file.clone().unwrap_or_else(|| data.peers()),
+            authors: args.authors_file.clone().unwrap_or_else(|| data.authors()),
+        }
+    });
     let options = ServeOptions {
+        federation,
         webhook_targets: TargetPolicy { networks },
         webhook_ca,
         listen,
@@ -52,6 +60,9 @@ pub fn run(common: &Common, args: &Serve) -> Result<(), Failure> {
         }
         ServeError::Listen { .. } => Failure::no_verdict("listen", error)
             .hint("another program may listen there: choose another `--listen`"),
+        ServeError::Trust(_) => Failure::no_verdict("lists", error).hint(
+            "one peer a line, `sha256:<fingerprint> name [host:port]`; authors by `memory-node author new`; an empty file is nobody",
+        ),
         other => Failure::no_verdict("serve", other),
     })
 }

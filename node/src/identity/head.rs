@@ -37,6 +37,12 @@ pub struct Head {
     pub salt: String,
     /// How many versions the log had.
     pub seq: u64,
+    /// The transcript's root after `transcript_seq` rows, 64 hex digits; absent: it had none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transcript_root: Option<String>,
+    /// How many rows the transcript had; absent: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transcript_seq: Option<u64>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -77,7 +83,14 @@ impl UncheckedHead {
                     })
             })
             .map(|(head, _)| head)
-            .max_by_key(|head| head.seq)
+            .max_by_key(|head| (head.seq, head.transcript_seq))
+    }
+
+    /// The key that the newest head names, unverified: for showing only.
+    #[must_use]
+    pub fn claimed_author(&self) -> Option<&str> {
+        let newest = self.candidates.iter().max_by_key(|(head, _)| head.seq);
+        newest.map(|(head, _)| head.author.as_str())
     }
 
     /// The key checks that stand in it, unverified: good enough to tell one error from another.

@@ -62,6 +62,20 @@ pub struct NewLink {
     pub relation: Relation,
 }
 
+/// What a link's version signs. Field order is the canonical one.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LinkBody {
+    /// When the link was made.
+    pub created_at: Timestamp,
+    /// What the source is to the target.
+    pub relation: Relation,
+    /// The memory that the link starts at.
+    pub source_id: MemoryId,
+    /// The memory that the link points to.
+    pub target_id: MemoryId,
+}
+
 /// A link as it is shown.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Link {

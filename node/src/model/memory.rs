@@ -29,7 +29,7 @@ impl MemoryId {
 
     /// The id of these bytes, for what comes out of the database.
     #[must_use]
-    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(Uuid::from_bytes(bytes))
     }
 
@@ -338,6 +338,12 @@ impl MemoryDraft {
         &self.body
     }
 
+    /// What is hashed and stored, on its own.
+    #[must_use]
+    pub fn into_body(self) -> MemoryBody {
+        self.body
+    }
+
     /// Checks a memory that comes out of an export, which keeps its times.
     ///
     /// # Errors
@@ -478,6 +484,32 @@ pub struct Memory {
     pub agent_id: String,
     /// SHA-256 (64 hex digits) of the signed version that is shown.
     pub version_id: String,
+}
+
+impl Memory {
+    /// The memory that a version's text speaks of; counts and version id are not known to it.
+    #[must_use]
+    pub fn of_body(id: MemoryId, namespace: String, body: MemoryBody) -> Self {
+        Self {
+            id,
+            tier: body.tier,
+            namespace,
+            title: body.title,
+            content: body.content,
+            tags: body.tags,
+            priority: body.priority,
+            confidence: body.confidence,
+            source: body.source,
+            access_count: 0,
+            created_at: body.created_at,
+            updated_at: body.updated_at,
+            last_accessed_at: None,
+            expires_at: body.expires_at,
+            metadata: body.metadata,
+            agent_id: body.agent_id,
+            version_id: String::new(),
+        }
+    }
 }
 
 fn default_priority() -> i64 {

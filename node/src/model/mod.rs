@@ -4,7 +4,7 @@ pub mod limits;
 pub mod link;
 pub mod memory;
 
-pub use link::{Link, NewLink, Relation};
+pub use link::{Link, LinkBody, NewLink, Relation};
 pub use memory::{
     CreateMemory, Memory, MemoryBody, MemoryDraft, MemoryId, MemoryPatch, Namespace, Tier,
     UpdateMemory,

@@ -15,16 +15,19 @@ use super::key::Passphrase;
 use super::lifecycle::hold_against_head;
 use super::open::{Connector, Role};
 use super::open_error::OpenError;
-use super::{migrate, preflight, settings};
+use super::{migrate, preflight, project, settings, transcript};
 use crate::clock::Timestamp;
+use crate::identity::keys::AuthorKey;
 use crate::identity::keys::AuthorSecret;
+use crate::identity::resolve::{self, State};
 use crate::identity::version::{self, Kind, Op, VersionId};
 use crate::model::{MemoryBody, MemoryId};
 
 /// One thing that is not as it should be.
 #[derive(Clone, Debug, Serialize)]
 pub struct Finding {
-    /// Which check found it: `pages`, `structure`, `index`, `chain`, `projection`, `head`.
+    /// Which check found it: `pages`, `structure`, `index`, `transcript`, `chain`,
+    /// `projection`, `head`.
     pub check: &'static str,
     /// What it is.
     pub detail: String,
@@ -88,14 +91,18 @@ pub fn check(
     checker.pages()?;
     checker.tolerate("structure", Checker::structure)?;
     checker.tolerate("index", Checker::index)?;
-    let latest = checker
+    let seed = settings::require::<32>(&conn, settings::SIGNING_SEED)?;
+    let author = AuthorSecret::from_seed(&seed).public();
+    checker.tolerate("transcript", |checker| checker.transcript(&author))?;
+    let last = checker
         .tolerate("chain", Checker::chain)?
+        .unwrap_or_default();
+    let latest = checker
+        .tolerate("chain", |checker| checker.current(last))?
         .unwrap_or_default();
     checker.tolerate("projection", |checker| checker.memories(&latest))?;
     checker.tolerate("projection", |checker| checker.links(&latest))?;
     if with_head {
-        let seed = settings::require::<32>(&conn, settings::SIGNING_SEED)?;
-        let author = AuthorSecret::from_seed(&seed).public();
         let epoch = hex::encode(settings::require::<16>(&conn, settings::EPOCH)?.as_slice());
         if let Err(refusal) = hold_against_head(&conn, path, &judged.head, &author, &epoch) {
             checker.found("head", refusal);
@@ -104,8 +111,10 @@ pub fn check(
     Ok(checker.report)
 }
 
-/// The last version of each object: what the projection must show.
-type Latest = BTreeMap<[u8; 16], (i64, Kind, Op)>;
+/// The only version of each object, with what it shows by itself; `None`: there are more.
+type Seen = BTreeMap<[u8; 16], Option<(i64, Option<Kind>)>>;
+/// The current version of each object that is shown: what the projection must show.
+type Latest = BTreeMap<[u8; 16], (i64, Kind)>;
 
 struct Checker<'a> {
     conn: &'a Connection,
@@ -208,14 +217,14 @@ impl Checker<'_> {
     }
 
     /// Numbers without a gap, every signature, every content hash, every root.
-    fn chain(&mut self) -> Result<Latest, StoreError> {
+    fn chain(&mut self) -> Result<Seen, StoreError> {
         let conn = self.conn;
         let mut statement = conn.prepare(
             "SELECT seq, version_id, object_id, author, author_seq, payload, signature, salt, body, root
              FROM versions ORDER BY seq",
         )?;
         let mut rows = statement.query([])?;
-        let mut latest = Latest::new();
+        let mut seen = Seen::new();
         let mut root = [0_u8; 32];
         let mut expected = 1_i64;
         while let Some(row) = rows.next()? {
@@ -263,9 +272,42 @@ impl Checker<'_> {
                     format!("version {seq}: its columns are not what was signed"),
                 );
             }
-            latest.insert(object, (seq, said.kind, said.op));
+            let shows = said.op == Op::Put && said.parents.is_empty() && body.is_some();
+            seen.entry(object)
+                .and_modify(|only| *only = None)
+                .or_insert(Some((seq, shows.then_some(said.kind))));
+        }
+        Ok(seen)
+    }
+
+    /// What each object is now, by the rules that every node follows.
+    fn current(&mut self, seen: Seen) -> Result<Latest, StoreError> {
+        let identities = project::identities(self.conn)?;
+        let mut latest = Latest::new();
+        for (object, only) in seen {
+            let shown = match only {
+                Some((seq, kind)) => kind.map(|kind| (seq, kind)),
+                None => {
+                    let id = MemoryId::from_bytes(object);
+                    let all = project::candidates(self.conn, id)?;
+                    let found = resolve::resolve(id, &all, &identities);
+                    match (found.state, found.kind) {
+                        (State::Live { seq, .. }, Some(kind)) => Some((seq, kind)),
+                        _ => None,
+                    }
+                }
+            };
+            latest.extend(shown.map(|shown| (object, shown)));
         }
         Ok(latest)
+    }
+
+    /// Every governed action that is no version: no gap, every root, every signature.
+    fn transcript(&mut self, own: &AuthorKey) -> Result<(), StoreError> {
+        for line in transcript::findings(self.conn, own)? {
+            self.found("transcript", line);
+        }
+        Ok(())
     }
 
     /// Each memory shows its last version, and each version that is not deleted is shown.
@@ -282,7 +324,7 @@ impl Checker<'_> {
             let id: [u8; 16] = row.get(0)?;
             let seq: i64 = row.get(1)?;
             let name = MemoryId::from_bytes(id);
-            if latest.get(&id) != Some(&(seq, Kind::Memory, Op::Put)) {
+            if latest.get(&id) != Some(&(seq, Kind::Memory)) {
                 self.found(
                     "projection",
                     format!("memory `{name}` does not show its last version"),
@@ -313,9 +355,7 @@ impl Checker<'_> {
             }
         }
         let shown = self.report.memories;
-        let live = latest
-            .values()
-            .filter(|(_, kind, op)| *kind == Kind::Memory && *op == Op::Put);
+        let live = latest.values().filter(|(_, kind)| *kind == Kind::Memory);
         let live = u64::try_from(live.count()).unwrap_or(u64::MAX);
         if live != shown {
             self.found(
@@ -334,7 +374,7 @@ impl Checker<'_> {
         while let Some(row) = rows.next()? {
             self.report.links += 1;
             let id: [u8; 16] = row.get(0)?;
-            if latest.get(&id) != Some(&(row.get(1)?, Kind::Link, Op::Put)) {
+            if latest.get(&id) != Some(&(row.get(1)?, Kind::Link)) {
                 let name = MemoryId::from_bytes(id);
                 self.found(
                     "projection",
@@ -343,9 +383,7 @@ impl Checker<'_> {
             }
         }
         let shown = self.report.links;
-        let live = latest
-            .values()
-            .filter(|(_, kind, op)| *kind == Kind::Link && *op == Op::Put);
+        let live = latest.values().filter(|(_, kind)| *kind == Kind::Link);
         let live = u64::try_from(live.count()).unwrap_or(u64::MAX);
         if live != shown {
             self.found(

@@ -21,6 +21,22 @@ pub enum StoreError {
         /// The version that is current.
         current: String,
     },
+    /// Another author made it, and did not open it to others.
+    #[error("`{id}` belongs to the author `{owner}`, and only that one may change it")]
+    NotTheAuthor {
+        /// What was to be changed.
+        id: String,
+        /// The key of its author, 64 hex digits.
+        owner: String,
+    },
+    /// What lies in quarantine is no version that somebody signed.
+    #[error("`{digest}` is not genuine and cannot be accepted: {why}")]
+    NotGenuine {
+        /// Its name there.
+        digest: String,
+        /// Why.
+        why: String,
+    },
     /// The same `Idempotency-Key` came with another request before.
     #[error("the idempotency key was used for another request")]
     IdempotencyReuse,

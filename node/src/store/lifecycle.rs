@@ -312,8 +312,11 @@ pub(super) fn hold_against_head<'a>(
         HeadState::Unreadable => return Err(OpenError::HeadForged(head_path)),
         HeadState::Present(unchecked) => unchecked,
     };
+    // A rotation of the node's key may have been cut off before the head was written anew.
+    let previous = settings::previous_author(conn)?;
     let head = unchecked
         .check(author)
+        .or_else(|| previous.and_then(|key| unchecked.check(&key)))
         .ok_or(OpenError::HeadForged(head_path))?;
     let other = |why| OpenError::OtherHistory {
         path: path.to_owned(),
@@ -333,6 +336,7 @@ pub(super) fn hold_against_head<'a>(
             expected: head.seq,
         });
     }
+    hold_transcript_against_head(conn, path, head)?;
     if head.seq == 0 {
         return Ok(head);
     }
@@ -346,6 +350,43 @@ pub(super) fn hold_against_head<'a>(
         Some(root) if hex::encode(&root) == head.root => Ok(head),
         Some(_) => Err(other("the root hashes differ")),
         None => Err(other("the version that the head speaks of is missing")),
+    }
+}
+
+/// The transcript must reach as far as the head says, with the same rows.
+fn hold_transcript_against_head(
+    conn: &Connection,
+    path: &Path,
+    head: &Head,
+) -> Result<(), OpenError> {
+    let Some(expected) = head.transcript_seq else {
+        return Ok(());
+    };
+    // A database of an older schema has none, and a head that speaks of one is ahead of it.
+    let there: bool = conn.query_row(
+        "SELECT count(*) > 0 FROM sqlite_schema WHERE name = 'transcript'",
+        [],
+        |row| row.get(0),
+    )?;
+    let seq = i64::try_from(expected).map_err(StoreError::damaged)?;
+    let root: Option<[u8; 32]> = if there {
+        conn.query_row("SELECT root FROM transcript WHERE seq = ?1", [seq], |row| {
+            row.get(0)
+        })
+        .optional()?
+    } else {
+        None
+    };
+    match root {
+        Some(root) if Some(hex::encode(root)) == head.transcript_root => Ok(()),
+        Some(_) => Err(OpenError::OtherHistory {
+            path: path.to_owned(),
+            why: "the roots of the transcript differ",
+        }),
+        None => Err(OpenError::TranscriptCut {
+            path: path.to_owned(),
+            expected,
+        }),
     }
 }
 

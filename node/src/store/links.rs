@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use rusqlite::{OptionalExtension as _, params};
-use serde::{Deserialize, Serialize};
 
 use super::error::StoreError;
 use super::log::Entry;
@@ -11,19 +10,8 @@ use super::memories::not_found;
 use super::reader::ReadContext;
 use super::writer::WriteContext;
 use crate::clock::Timestamp;
-use crate::identity::entropy::random;
 use crate::identity::version::{Kind, Op};
-use crate::model::{InvalidInput, Link, MemoryId, NewLink, Relation};
-
-/// What a link's version signs. Field order is the canonical one.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct LinkBody {
-    created_at: Timestamp,
-    relation: Relation,
-    source_id: MemoryId,
-    target_id: MemoryId,
-}
+use crate::model::{InvalidInput, Link, LinkBody, MemoryId, NewLink, Relation};
 
 const COLUMNS: &str = "l.source_id, l.target_id, l.relation, l.created_us, v.author, v.signature";
 
@@ -48,7 +36,10 @@ impl ReadContext<'_> {
     pub fn links_of(&self, id: MemoryId) -> Result<Vec<Link>, StoreError> {
         let mut statement = self.conn.prepare_cached(&format!(
             "SELECT {COLUMNS} FROM links AS l JOIN versions AS v ON v.seq = l.version_seq
-             WHERE l.source_id = ?1 OR l.target_id = ?1 ORDER BY l.version_seq"
+             WHERE (l.source_id = ?1 OR l.target_id = ?1)
+               AND EXISTS (SELECT 1 FROM memories AS m WHERE m.id = l.source_id)
+               AND EXISTS (SELECT 1 FROM memories AS m WHERE m.id = l.target_id)
+             ORDER BY l.version_seq"
         ))?;
         let mut rows = statement.query([id.as_bytes().as_slice()])?;
         let mut links = Vec::new();
@@ -66,7 +57,10 @@ impl ReadContext<'_> {
         let mut statement = self.conn.prepare_cached(&format!(
             "SELECT {COLUMNS}, l.version_seq FROM links AS l
              JOIN versions AS v ON v.seq = l.version_seq
-             WHERE l.version_seq > ?1 ORDER BY l.version_seq LIMIT ?2"
+             WHERE l.version_seq > ?1
+               AND EXISTS (SELECT 1 FROM memories AS m WHERE m.id = l.source_id)
+               AND EXISTS (SELECT 1 FROM memories AS m WHERE m.id = l.target_id)
+             ORDER BY l.version_seq LIMIT ?2"
         ))?;
         let mut rows = statement.query(params![after, i64::try_from(limit).unwrap_or(i64::MAX)])?;
         let mut links = Vec::new();
@@ -99,8 +93,7 @@ impl WriteContext<'_> {
         if self.link_id(link)?.is_some() {
             return Ok(false);
         }
-        let random = random::<10>().map_err(|e| StoreError::Io(e.to_string()))?;
-        let id = MemoryId::new(self.now, random);
+        let id = self.next_object_id();
         let body = LinkBody {
             created_at: self.now,
             relation: link.relation,
@@ -117,19 +110,7 @@ impl WriteContext<'_> {
             meta: BTreeMap::new(),
             body: Some(&json),
         })?;
-        self.conn
-            .prepare_cached(
-                "INSERT INTO links (id, version_seq, source_id, target_id, relation, created_us)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-            )?
-            .execute(params![
-                id.as_bytes().as_slice(),
-                appended.seq,
-                link.source_id.as_bytes().as_slice(),
-                link.target_id.as_bytes().as_slice(),
-                link.relation.as_str(),
-                self.now.as_micros(),
-            ])?;
+        self.show_link(id, appended.seq, &body)?;
         let facts = serde_json::json!({
             "source_id": link.source_id, "target_id": link.target_id, "relation": link.relation,
             "namespace": namespace,
@@ -143,13 +124,17 @@ impl WriteContext<'_> {
     /// # Errors
     /// When the database refuses.
     pub fn delete_link(&mut self, link: &NewLink) -> Result<bool, StoreError> {
-        match self.link_id(link)? {
-            None => Ok(false),
-            Some(id) => {
-                self.delete_link_by_id(id)?;
-                Ok(true)
+        let mut deleted = false;
+        while let Some(id) = self.link_id(link)? {
+            // Where others observed the same link, theirs stays, and is said to be theirs.
+            if deleted && !self.may_change(id)? {
+                break;
             }
+            self.require_editor(id)?;
+            self.delete_link_by_id(id)?;
+            deleted = true;
         }
+        Ok(deleted)
     }
 
     /// Takes away every link from and to a memory.
@@ -163,8 +148,13 @@ impl WriteContext<'_> {
             rows.map(|id| id.map(MemoryId::from_bytes))
                 .collect::<Result<_, _>>()?
         };
-        ids.into_iter()
-            .try_for_each(|id| self.delete_link_by_id(id))
+        for id in ids {
+            // A link that another node made is hidden with the memory; only its maker takes it away.
+            if self.may_change(id)? {
+                self.delete_link_by_id(id)?;
+            }
+        }
+        Ok(())
     }
 
     fn link_id(&self, link: &NewLink) -> Result<Option<MemoryId>, StoreError> {

@@ -10,7 +10,6 @@ use super::log::{Appended, Entry};
 use super::reader::ReadContext;
 use super::writer::WriteContext;
 use crate::clock::Timestamp;
-use crate::identity::entropy::random;
 use crate::identity::version::{Kind, Op};
 use crate::model::{Memory, MemoryBody, MemoryDraft, MemoryId, MemoryPatch, Namespace, Tier};
 
@@ -122,6 +121,7 @@ pub struct Stored {
 
 struct Current {
     rowid: i64,
+    author: [u8; 32],
     namespace: String,
     version_id: String,
     body: MemoryBody,
@@ -198,19 +198,26 @@ impl ReadContext<'_> {
     }
 
     fn current(&self, id: MemoryId) -> Result<Current, StoreError> {
-        let row: Option<(i64, String, Vec<u8>, Option<String>)> = self
+        let row: Option<(i64, String, Vec<u8>, Option<String>, [u8; 32])> = self
             .conn
             .prepare_cached(
-                "SELECT m.rowid, m.namespace, v.version_id, v.body
+                "SELECT m.rowid, m.namespace, v.version_id, v.body, v.author
                  FROM memories AS m JOIN versions AS v ON v.seq = m.version_seq WHERE m.id = ?1",
             )?
             .query_row([id.as_bytes().as_slice()], |row| {
-                Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+                Ok((
+                    row.get(0)?,
+                    row.get(1)?,
+                    row.get(2)?,
+                    row.get(3)?,
+                    row.get(4)?,
+                ))
             })
             .optional()?;
-        let (rowid, namespace, version_id, body) = row.ok_or_else(|| not_found(id))?;
+        let (rowid, namespace, version_id, body, author) = row.ok_or_else(|| not_found(id))?;
         Ok(Current {
             rowid,
+            author,
             namespace,
             version_id: hex::encode(version_id),
             body: parse_body(body.as_deref())?,
@@ -224,8 +231,7 @@ impl WriteContext<'_> {
     /// # Errors
     /// When the database refuses.
     pub fn create_memory(&mut self, draft: &MemoryDraft) -> Result<Stored, StoreError> {
-        let random = random::<10>().map_err(|e| StoreError::Io(e.to_string()))?;
-        let id = MemoryId::new(self.now, random);
+        let id = self.next_object_id();
         let stored = self.put_new(id, draft.namespace(), draft.body().clone())?;
         self.announce("memory.created", &stored)?;
         Ok(stored)
@@ -296,23 +302,7 @@ impl WriteContext<'_> {
             meta: BTreeMap::new(),
             body: Some(&json),
         })?;
-        self.conn
-            .prepare_cached(
-                "UPDATE memories SET version_seq = ?2, namespace = ?3, tier = ?4, priority = ?5,
-                        agent_id = ?6, updated_us = ?7, expires_us = ?8 WHERE rowid = ?1",
-            )?
-            .execute(params![
-                current.rowid,
-                appended.seq,
-                namespace.as_str(),
-                body.tier.as_str(),
-                body.priority,
-                body.agent_id,
-                body.updated_at.as_micros(),
-                body.expires_at.map(Timestamp::as_micros),
-            ])?;
-        self.unindex(current.rowid)?;
-        self.index(current.rowid, &body)?;
+        self.show_other(current.rowid, appended.seq, namespace.as_str(), &body)?;
         Ok(stored(id, &appended, &namespace, body))
     }
 
@@ -333,14 +323,11 @@ impl WriteContext<'_> {
             op: Op::Delete,
             id,
             namespace: &current.namespace,
-            parents: vec![current.version_id],
+            parents: self.heads_of(id, current.version_id)?,
             meta: BTreeMap::from([("reason".to_owned(), reason.to_owned())]),
             body: None,
         })?;
-        self.conn
-            .prepare_cached("DELETE FROM memories WHERE rowid = ?1")?
-            .execute([current.rowid])?;
-        self.unindex(current.rowid)?;
+        self.hide(id, current.rowid)?;
         self.erase(id)?;
         let namespace: Namespace = current.namespace.parse()?;
         let stored = stored(id, &appended, &namespace, current.body);
@@ -363,20 +350,29 @@ impl WriteContext<'_> {
         Ok(())
     }
 
-    /// The ids of at most `limit` memories that have expired.
+    /// The ids of at most `limit` memories that have expired and whose last version was made here:
+    /// each node buries its own.
     ///
     /// # Errors
     /// When the database cannot be read.
     pub fn expired(&self, limit: usize) -> Result<Vec<MemoryId>, StoreError> {
         let mut statement = self.conn.prepare_cached(
-            "SELECT id FROM memories WHERE expires_us IS NOT NULL AND expires_us <= ?1
-             ORDER BY expires_us LIMIT ?2",
+            "SELECT m.id FROM memories AS m JOIN versions AS v ON v.seq = m.version_seq
+             WHERE m.expires_us IS NOT NULL AND m.expires_us <= ?1 AND v.author = ?2
+             ORDER BY m.expires_us LIMIT ?3",
         )?;
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let rows = statement.query_map(params![self.now.as_micros(), limit], |row| {
-            row.get::<_, [u8; 16]>(0)
-        })?;
-        rows.map(|id| Ok(MemoryId::from_bytes(id?))).collect()
+        let mut ids = Vec::new();
+        for key in self.own_keys() {
+            let left = i64::try_from(limit - ids.len()).unwrap_or(i64::MAX);
+            let rows = statement
+                .query_map(params![self.now.as_micros(), key.as_slice(), left], |row| {
+                    row.get::<_, [u8; 16]>(0)
+                })?;
+            for id in rows {
+                ids.push(MemoryId::from_bytes(id?));
+            }
+        }
+        Ok(ids)
     }
 
     /// Tells the subscribers: names and numbers, never the texts.
@@ -406,6 +402,10 @@ impl WriteContext<'_> {
                 current: current.version_id,
             });
         }
+        // Whose version is current may change it; only for others' it takes a look at the root.
+        if current.author != *self.own_key() {
+            self.require_editor(id)?;
+        }
         Ok(current)
     }
 
@@ -422,49 +422,11 @@ impl WriteContext<'_> {
             id,
             namespace: namespace.as_str(),
             parents: Vec::new(),
-            meta: BTreeMap::new(),
+            meta: self.editors_of(namespace.as_str()),
             body: Some(&json),
         })?;
-        self.conn
-            .prepare_cached(
-                "INSERT INTO memories (id, version_seq, namespace, tier, priority, agent_id,
-                                       created_us, updated_us, expires_us)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-            )?
-            .execute(params![
-                id.as_bytes().as_slice(),
-                appended.seq,
-                namespace.as_str(),
-                body.tier.as_str(),
-                body.priority,
-                body.agent_id,
-                body.created_at.as_micros(),
-                body.updated_at.as_micros(),
-                body.expires_at.map(Timestamp::as_micros),
-            ])?;
-        self.index(self.conn.last_insert_rowid(), &body)?;
+        self.show_new(id, appended.seq, namespace.as_str(), &body)?;
         Ok(stored(id, &appended, namespace, body))
-    }
-
-    fn index(&self, rowid: i64, body: &MemoryBody) -> Result<(), StoreError> {
-        self.conn
-            .prepare_cached(
-                "INSERT INTO memories_fts (rowid, title, content, tags) VALUES (?1, ?2, ?3, ?4)",
-            )?
-            .execute(params![
-                rowid,
-                body.title,
-                body.content,
-                body.tags.join(" ")
-            ])?;
-        Ok(())
-    }
-
-    fn unindex(&self, rowid: i64) -> Result<(), StoreError> {
-        self.conn
-            .prepare_cached("DELETE FROM memories_fts WHERE rowid = ?1")?
-            .execute([rowid])?;
-        Ok(())
     }
 
     /// Takes the texts out of every version of an object; what was signed stays.
@@ -511,7 +473,7 @@ pub(super) fn memory_of(row: &Row<'_>) -> Result<Placed, StoreError> {
     })
 }
 
-fn parse_body(body: Option<&str>) -> Result<MemoryBody, StoreError> {
+pub(super) fn parse_body(body: Option<&str>) -> Result<MemoryBody, StoreError> {
     let body = body.ok_or_else(|| StoreError::damaged("a current version has no body"))?;
     serde_json::from_str(body).map_err(StoreError::damaged)
 }

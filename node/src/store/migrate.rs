@@ -12,6 +12,7 @@ const STEPS: &[(i64, &str)] = &[
     (1, include_str!("migrations/0001_initial.sql")),
     (2, include_str!("migrations/0002_idempotency.sql")),
     (3, include_str!("migrations/0003_webhooks.sql")),
+    (4, include_str!("migrations/0004_federation.sql")),
 ];
 
 /// The schema that this program writes.

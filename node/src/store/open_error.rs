@@ -68,6 +68,14 @@ pub enum OpenError {
         /// Versions that the head vouches for.
         expected: u64,
     },
+    /// The transcript ends before the head's word on it.
+    #[error("`{path}` is behind its signed head: row {expected} of the transcript is not there")]
+    TranscriptCut {
+        /// The file.
+        path: PathBuf,
+        /// Rows that the head vouches for.
+        expected: u64,
+    },
     /// The log up to the head is another one than the head vouches for.
     #[error("the database `{path}` has another history than its signed head: {why}")]
     OtherHistory {
@@ -158,6 +166,7 @@ impl OpenError {
             Self::Truncated { .. } => "database_truncated",
             Self::DamagedPage { .. } | Self::Damaged { .. } => "database_damaged",
             Self::RolledBack { .. } => "rolled_back",
+            Self::TranscriptCut { .. } => "transcript_cut",
             Self::OtherHistory { .. } => "other_history",
             Self::HeadMissing(_) => "head_missing",
             Self::HeadForged(_) => "head_forged",
@@ -214,7 +223,7 @@ impl OpenError {
                 format!("encrypt a copy of it: `memory-node db encrypt {}`", path.display())
             }
             Self::WrongKey(_) => "give the passphrase that the database was made with; `memory-node doctor` says where it was read from".to_owned(),
-            Self::RolledBack { .. } | Self::OtherHistory { .. } | Self::HeadMissing(_) | Self::HeadForged(_) => {
+            Self::RolledBack { .. } | Self::TranscriptCut { .. } | Self::OtherHistory { .. } | Self::HeadMissing(_) | Self::HeadForged(_) => {
                 "find out who put an old file there; if it was you, say so with `--accept-rollback`".to_owned()
             }
             Self::Locked(_) => "stop the running node, or talk to it: it listens where its `serve` said".to_owned(),

@@ -6,11 +6,14 @@ use zeroize::Zeroizing;
 use super::error::StoreError;
 use super::reader::ReadContext;
 use super::writer::WriteContext;
+use crate::identity::keys::AuthorKey;
 
 /// The seed of the node's signing key, 32 bytes.
 pub(super) const SIGNING_SEED: &str = "signing_seed";
 /// The log's epoch, 16 bytes.
 pub(super) const EPOCH: &str = "epoch";
+/// The node's key before the last rotation, 32 bytes.
+pub(super) const PREVIOUS_AUTHOR: &str = "previous_author";
 /// SHA-256 of the local token, 32 bytes.
 const TOKEN_SHA256: &str = "token_sha256";
 
@@ -44,6 +47,17 @@ pub(super) fn require<const N: usize>(
         .try_into()
         .map_err(|_| StoreError::damaged(format!("`{name}` has not {N} bytes")))?;
     Ok(Zeroizing::new(bytes))
+}
+
+/// The node's key before the last rotation; `None`: it was never rotated.
+pub(super) fn previous_author(conn: &Connection) -> Result<Option<AuthorKey>, StoreError> {
+    let Some(value) = get(conn, PREVIOUS_AUTHOR)? else {
+        return Ok(None);
+    };
+    let bytes: [u8; 32] = value.as_slice().try_into().map_err(StoreError::damaged)?;
+    AuthorKey::from_bytes(&bytes)
+        .map(Some)
+        .map_err(StoreError::damaged)
 }
 
 impl ReadContext<'_> {

@@ -277,7 +277,7 @@ impl Worker {
             let commands = u64::try_from(group.len()).unwrap_or(u64::MAX);
             self.health.commands.fetch_add(commands, Ordering::Relaxed);
             self.health.last_seq.store(self.state.seq, Ordering::SeqCst);
-            let failure = self.write_head(before.seq);
+            let failure = self.write_head(&before);
             self.health.set(failure);
         }
         for job in group {
@@ -285,9 +285,11 @@ impl Worker {
         }
     }
 
-    /// Writes the head where the log has grown; returns why that failed.
-    fn write_head(&mut self, seq_before: u64) -> Option<String> {
-        if self.state.seq == seq_before {
+    /// Writes the head where the log or the transcript has grown; returns why that failed.
+    fn write_head(&mut self, before: &LogState) -> Option<String> {
+        let grown =
+            self.state.seq > before.seq || self.state.transcript_seq > before.transcript_seq;
+        if !grown {
             return None;
         }
         let head = self.log.head(&self.state);

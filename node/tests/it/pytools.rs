@@ -16,10 +16,23 @@ const PINNED: [&str; 6] = [
     "standardwebhooks==1.1.0",
 ];
 
+/// What the federation's tests use.
+const FOR_FEDERATION: [&str; 3] = ["cryptography==46.0.7", "pynacl==1.6.2", "sslyze==6.3.1"];
+
 /// The venv's `bin` folder; `None` (and a line on stdout) where it cannot be made.
 pub(crate) fn bin() -> Option<&'static Path> {
     static BIN: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    match BIN.get_or_init(make) {
+    told(BIN.get_or_init(|| make("node", &PINNED)))
+}
+
+/// The same for the programs that look at the federation and at exports.
+pub(crate) fn federation() -> Option<&'static Path> {
+    static BIN: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    told(BIN.get_or_init(|| make("federation", &FOR_FEDERATION)))
+}
+
+fn told(bin: &'static Result<PathBuf, String>) -> Option<&'static Path> {
+    match bin {
         Ok(bin) => Some(bin),
         Err(why) => {
             println!("skipped: the Python tools cannot be had: {why}");
@@ -28,14 +41,14 @@ pub(crate) fn bin() -> Option<&'static Path> {
     }
 }
 
-fn make() -> Result<PathBuf, String> {
+fn make(name: &str, pinned: &[&str]) -> Result<PathBuf, String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
         .unwrap()
         .join("target/pytools");
-    let venv = root.join("node");
+    let venv = root.join(name);
     let stamp = venv.join("pinned.txt");
-    let wanted = PINNED.join("\n");
+    let wanted = pinned.join("\n");
     if std::fs::read_to_string(&stamp).is_ok_and(|made| made == wanted) {
         return Ok(venv.join("bin"));
     }
@@ -45,7 +58,7 @@ fn make() -> Result<PathBuf, String> {
         .arg(&venv))?;
     run(Command::new(venv.join("bin/pip"))
         .args(["install", "--quiet", "--disable-pip-version-check"])
-        .args(PINNED))?;
+        .args(pinned))?;
     std::fs::write(&stamp, wanted).map_err(|e| e.to_string())?;
     Ok(venv.join("bin"))
 }
