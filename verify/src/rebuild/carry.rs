@@ -12,7 +12,8 @@ use std::{
 
 use super::{
     command,
-    inputs::{self, InputError, Trees},
+    input_error::InputError,
+    inputs::{self, Trees},
     nar, nix,
     pins::Pins,
     progress::Progress,
