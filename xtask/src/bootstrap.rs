@@ -129,6 +129,12 @@ const NEEDS: &[Need] = &[
         reason: "packs archives that tests unpack",
     },
     Need {
+        package: "zstd",
+        shown_by: Sign::Program("zstd"),
+        used_for: &[Use::Tests],
+        reason: "packs a bundle into one file",
+    },
+    Need {
         package: "nix-bin",
         shown_by: Sign::Program("nix-store"),
         used_for: &[Use::Nix, Use::Tests],

@@ -57,7 +57,7 @@ impl Released {
             sbom,
             scratch: tempfile::Builder::new().prefix("bench").tempdir()?,
         };
-        this.prepare()?;
+        this.prepare(plan.gate().advisory_min_count)?;
         Ok(this)
     }
 
@@ -81,9 +81,10 @@ impl Released {
         self.scratch.path().join("gnupg")
     }
 
-    fn prepare(&self) -> anyhow::Result<()> {
+    fn prepare(&self, min_count: usize) -> anyhow::Result<()> {
         use std::os::unix::fs::PermissionsExt as _;
-        let policy = "version = 1\n[advisories]\nmax_age_days = 3650\n";
+        let policy =
+            format!("version = 1\n[advisories]\nmax_age_days = 3650\nmin_count = {min_count}\n");
         fs::write(self.policy(), policy).context("writing a policy")?;
         fs::create_dir(self.gnupg())?;
         fs::set_permissions(self.gnupg(), fs::Permissions::from_mode(0o700))?;
