@@ -228,7 +228,7 @@ pub struct SbomArgs {
 /// What `verify advisories` takes.
 #[derive(Debug, Args)]
 pub struct AdvisoriesArgs {
-    /// A binary with `.dep-v0` data, a Cargo.lock, or a bundle's folder.
+    /// A binary with `.dep-v0` data, a Cargo.lock, or a bundle (its folder or `.tar.zst`).
     pub target: PathBuf,
     /// The folder of the RustSec advisory database; also `$HALLMARK_ADVISORY_DB`.
     #[arg(long, value_name = "DIR")]

@@ -202,6 +202,14 @@ impl Report {
             .filter(|judged| matches!(judged.decision, Decision::Stops | Decision::IgnoreExpired))
     }
 
+    /// Whether this advisory against this package was among the findings, in whatever version.
+    #[must_use]
+    pub fn knew(&self, finding: &Finding) -> bool {
+        self.findings.iter().any(|judged| {
+            judged.finding.id == finding.id && judged.finding.package == finding.package
+        })
+    }
+
     /// Reads a report.
     ///
     /// # Errors

@@ -188,12 +188,7 @@ fn vex_agrees(case: &Case<'_>, report: &Report, evidence: &mut Evidence) {
 }
 
 fn known_now(now: &Report, at_release: &Report, evidence: &mut Evidence) {
-    let known = |judged: &Judged| {
-        at_release.findings.iter().any(|earlier| {
-            earlier.finding.id == judged.finding.id
-                && earlier.finding.package == judged.finding.package
-        })
-    };
+    let known = |judged: &Judged| at_release.knew(&judged.finding);
     for judged in &now.findings {
         let since = if known(judged) {
             ""

@@ -4,7 +4,9 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use anyhow::Context as _;
-use sbom::advisories::{Decision, FindingKind, Ignore, Judged, Report, Rules, Target, vex};
+use sbom::advisories::{
+    Decision, FindingKind, Ignore, Judged, Report, Rules, Target as Platform, vex,
+};
 use sbom::model::package::Package;
 use sbom::source::{cargo_lock, dep_v0};
 use time::OffsetDateTime;
@@ -13,8 +15,8 @@ use super::Answer;
 use super::answer::SingleReport;
 use crate::check::Evidence;
 use crate::cli::AdvisoriesArgs;
-use crate::load::bundle::LoadedBundle;
-use crate::load::{advisory_db, advisory_origin};
+use crate::load::bundle::{ADVISORIES, LoadedBundle};
+use crate::load::{advisory_db, advisory_origin, archive};
 
 /// The largest binary or lock file, in bytes.
 const MAX_TARGET_BYTES: u64 = 2 << 30;
@@ -24,12 +26,21 @@ const MAX_VEX_BYTES: u64 = 64 << 20;
 
 type Inventory = (String, Vec<Package>);
 
+/// What is in the target, and what a bundle says was known when it was released.
+struct Target {
+    inventories: Vec<Inventory>,
+    at_release: Option<Report>,
+}
+
 /// Runs the command.
 ///
 /// # Errors
 /// When an input cannot be read: there is no verdict then.
 pub fn run(args: &AdvisoriesArgs, now: SystemTime) -> anyhow::Result<Answer> {
-    let inventories = inventories(&args.target)?;
+    let Target {
+        inventories,
+        at_release,
+    } = read_target(&args.target)?;
     let policy = super::policy(args.policy.as_deref())?;
     let folder = super::advisory_db(args.db.as_deref(), args.fetch, &policy, now)?.context(
         "no advisory database; pass `--db DIR`, set `$HALLMARK_ADVISORY_DB`, or `--fetch`",
@@ -63,20 +74,30 @@ pub fn run(args: &AdvisoriesArgs, now: SystemTime) -> anyhow::Result<Answer> {
             .with_context(|| format!("`{}` cannot be read", path.display()))?;
         ignores.extend(statements.iter().filter_map(vex::Statement::to_ignore));
     }
-    let target: Option<Target> = args.platform.as_deref().map(str::parse).transpose()?;
+    let platform: Option<Platform> = args.platform.as_deref().map(str::parse).transpose()?;
     let rules = Rules {
         today,
         stops_at: &[FindingKind::Vulnerability],
         ignores: &ignores,
-        target,
+        target: platform,
     };
     let lists = inventories
         .iter()
         .map(|(name, packages)| (name.as_str(), packages.as_slice()));
     let identity = (origin.and_then(|origin| origin.commit), None);
     let report = Report::new(&database, identity, now.into(), lists, &rules)?;
+    if let Some(at_release) = &at_release {
+        let database = &at_release.database;
+        evidence.fact(
+            "known at release",
+            format!(
+                "{} advisories, the newest of {}, as the bundle says; its own ignores do not count here, for no signature was looked at",
+                database.count, database.newest
+            ),
+        );
+    }
     for judged in &report.findings {
-        one(judged, &mut evidence);
+        one(judged, at_release.as_ref(), &mut evidence);
     }
     let outcome = match fit {
         Err(why) if evidence.problems.is_empty() => evidence.undecided(why),
@@ -101,7 +122,7 @@ pub fn run(args: &AdvisoriesArgs, now: SystemTime) -> anyhow::Result<Answer> {
     )
 }
 
-fn one(judged: &Judged, evidence: &mut Evidence) {
+fn one(judged: &Judged, at_release: Option<&Report>, evidence: &mut Evidence) {
     let finding = &judged.finding;
     let severity = finding
         .severity
@@ -123,6 +144,13 @@ fn one(judged: &Judged, evidence: &mut Evidence) {
             finding.affected.functions.join(", ")
         ));
     }
+    if let Some(report) = at_release {
+        words.push_str(if report.knew(finding) {
+            "; known at release"
+        } else {
+            "; became known after the release"
+        });
+    }
     match judged.decision {
         Decision::Stops => evidence.problem(words),
         Decision::IgnoreExpired => {
@@ -135,8 +163,12 @@ fn one(judged: &Judged, evidence: &mut Evidence) {
 }
 
 /// What is in the target: a bundle's binaries, one binary, or a lock file.
-fn inventories(target: &Path) -> anyhow::Result<Vec<Inventory>> {
-    if target.is_dir() {
+fn read_target(target: &Path) -> anyhow::Result<Target> {
+    let packed = target
+        .as_os_str()
+        .as_encoded_bytes()
+        .ends_with(archive::SUFFIX.as_bytes());
+    if target.is_dir() || packed {
         let bundle = LoadedBundle::read(target)?;
         let read = |(name, file): (&str, &crate::load::bundle::LoadedFile)| {
             let bytes = file.bytes.as_deref().unwrap_or_default();
@@ -151,8 +183,20 @@ fn inventories(target: &Path) -> anyhow::Result<Vec<Inventory>> {
             "`{}` is no release bundle: it has no `bin/`",
             target.display()
         );
-        return Ok(inventories);
+        let at_release = bundle
+            .bytes(ADVISORIES)
+            .map(Report::parse)
+            .transpose()
+            .with_context(|| format!("`{ADVISORIES}` of the bundle cannot be read"))?;
+        return Ok(Target {
+            inventories,
+            at_release,
+        });
     }
+    let single = |graph: &[Package], name: String| Target {
+        inventories: vec![(name, graph.to_vec())],
+        at_release: None,
+    };
     let bytes = super::read(target, MAX_TARGET_BYTES)?;
     let name = target
         .file_name()
@@ -164,9 +208,9 @@ fn inventories(target: &Path) -> anyhow::Result<Vec<Inventory>> {
         let text = String::from_utf8(bytes).with_context(|| format!("`{shown}` is not text"))?;
         let graph =
             cargo_lock::parse(&text).with_context(|| format!("`{shown}` cannot be read"))?;
-        return Ok(vec![(name, graph.packages().to_vec())]);
+        return Ok(single(graph.packages(), name));
     }
     let graph =
         dep_v0::read(&bytes).with_context(|| format!("`{shown}` does not say what is in it"))?;
-    Ok(vec![(name, graph.packages().to_vec())])
+    Ok(single(graph.packages(), name))
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::fixture::release::{LOCK, add_advisory, write_db};
-use crate::fixture::text;
+use crate::fixture::{Release, run, text};
 
 struct Asked {
     folder: tempfile::TempDir,
@@ -125,4 +125,45 @@ fn statement_of_a_vex_accepts_while_it_runs_and_only_with_reason_expiry_and_deci
     assert_eq!(vex(&until("2999-12-31")).0, Some(1), "nobody has decided");
     std::fs::write(asked.path().join("vex.json"), "{}").unwrap();
     assert_eq!(asked.ask(&["--vex", "vex.json"]).0, Some(2));
+}
+
+#[test]
+fn of_a_bundle_it_is_said_whether_an_advisory_was_known_at_release_or_since() {
+    let release = Release::with_an_accepted_advisory();
+    let asked = Asked::new();
+    asked.add("RUSTSEC-2026-0900", "", "");
+    asked.add("RUSTSEC-2026-0901", "", "");
+    let root = release.root();
+    let packed = asked.path().join("bundle.tar.zst");
+    let mut tar = Command::new("tar");
+    tar.arg("-C")
+        .arg(root.parent().unwrap())
+        .arg("-cf")
+        .arg(asked.path().join("bundle.tar"))
+        .arg(root.file_name().unwrap());
+    run(&mut tar);
+    let bytes = std::fs::read(asked.path().join("bundle.tar")).unwrap();
+    std::fs::write(&packed, zstd::encode_all(&bytes[..], 1).unwrap()).unwrap();
+    for bundle in [root, packed] {
+        let output = Command::new(env!("CARGO_BIN_EXE_verify"))
+            .current_dir(asked.path())
+            .env_clear()
+            .arg("advisories")
+            .arg(&bundle)
+            .args(["--db", "db", "--policy", "policy.toml"])
+            .output()
+            .unwrap();
+        let said = text(&output);
+        // The bundle's own decision is not taken here: nothing of it was verified.
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        let line = |id: &str, words: &str| {
+            said.lines()
+                .any(|line| line.contains(id) && line.contains(words))
+        };
+        assert!(line("RUSTSEC-2026-0900", "known at release"), "{said}");
+        assert!(
+            line("RUSTSEC-2026-0901", "became known after the release"),
+            "{said}"
+        );
+    }
 }
