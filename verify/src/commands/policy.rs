@@ -27,6 +27,13 @@ pub fn check(args: &PolicyCheckArgs) -> anyhow::Result<Answer> {
                 ));
             }
         }
+        for (certificate, operator) in policy.operators() {
+            if keyring.holder(certificate).is_none() {
+                evidence.problem(format!(
+                    "the keyring does not hold `{certificate}`, the rebuilder of {operator}"
+                ));
+            }
+        }
     }
     let subject = args.policy.display().to_string();
     SingleReport::<()>::new("policy", subject, evidence.judged(), None)
@@ -57,6 +64,12 @@ fn explain(policy: &Policy, evidence: &mut Evidence) {
         evidence.fact(
             &format!("may sign {role}"),
             format!("{who}; {} distinct key(s) needed", policy.threshold(role)),
+        );
+    }
+    for (certificate, operator) in policy.operators() {
+        evidence.fact(
+            "rebuilder",
+            format!("{certificate} is run by {operator}; one operator is one voice"),
         );
     }
     let rules = policy.advisories();

@@ -240,6 +240,13 @@ impl Policy {
         self.operators.get(certificate).map(String::as_str)
     }
 
+    /// The certificates of which the policy says who runs their builder, with that name.
+    pub fn operators(&self) -> impl Iterator<Item = (&Fingerprint, &str)> {
+        self.operators
+            .iter()
+            .map(|(certificate, operator)| (certificate, operator.as_str()))
+    }
+
     /// How advisories are judged.
     #[must_use]
     pub fn advisories(&self) -> &AdvisoryRules {

@@ -126,6 +126,20 @@ fn policy_is_explained_and_a_key_that_the_keyring_lacks_is_named() {
         "{said}"
     );
     assert_eq!(verify(&["policy", "check", &keys]).0, Some(2));
+    let operated = |key| {
+        let text = format!("version = 1\n[operators]\n{key} = \"example.org\"\n");
+        saved(gnupg.home(), "policy.toml", text.as_bytes())
+    };
+    let (code, said) = verify(&["policy", "check", &operated(&alice), "--keyring", &keys]);
+    assert!(
+        code == Some(0) && said.contains(&format!("{alice} is run by example.org")),
+        "{said}"
+    );
+    let (code, said) = verify(&["policy", "check", &operated(&bob), "--keyring", &keys]);
+    assert!(
+        code == Some(1) && said.contains("the rebuilder of example.org"),
+        "{said}"
+    );
 }
 
 #[test]
