@@ -8,6 +8,8 @@ mod build;
 #[cfg(feature = "engineer")]
 mod document;
 #[cfg(feature = "engineer")]
+mod federation;
+#[cfg(feature = "engineer")]
 mod measure;
 #[cfg(feature = "engineer")]
 mod verify;
@@ -23,7 +25,9 @@ use crate::tidy;
 /// Runs one measurement.
 pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<ExitCode> {
     match args.what {
-        Measurement::Build | Measurement::Verify => with_the_library(args),
+        Measurement::Build | Measurement::Verify | Measurement::Federation => {
+            with_the_library(args)
+        }
         Measurement::Node => node(&args.arguments),
     }
 }
@@ -66,6 +70,7 @@ fn node(arguments: &[String]) -> anyhow::Result<ExitCode> {
 fn with_the_library(args: &BenchArgs) -> anyhow::Result<ExitCode> {
     match args.what {
         Measurement::Verify => verify::run(&args.arguments),
+        Measurement::Federation => federation::run(&args.arguments),
         _ => build::run(),
     }
 }

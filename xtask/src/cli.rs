@@ -91,6 +91,8 @@ pub(crate) enum Measurement {
     Build,
     /// The node's stores and searches
     Node,
+    /// The node's federation: ingest, handshakes, a fresh peer, a repair, an idle pair
+    Federation,
     /// `verify` against the tools that each do a part of it
     Verify,
 }

@@ -198,7 +198,14 @@ fn rotate(common: &Common) -> Result<(), Failure> {
     let author = secret.public();
     let rotated = store.write_blocking(move |write| write.rotate_author(&secret));
     store.close();
+    // The lock goes with the last handle.
+    drop(store);
     let record = rotated?;
+    // The first word under the new key: the signed head names it from here on.
+    let store = reach::open_store(common)?;
+    let begun = store.write_blocking(move |write| write.record("author.begins", []));
+    store.close();
+    begun?;
     let text = format!(
         "{record}\n\nput this line into every peer's authors file; this node signs with\n  ed25519:{author}\nfrom now on"
     );

@@ -147,6 +147,8 @@ impl Hub {
         if changed.authors {
             self.apply_author_rules().await?;
             self.judge_anew().await?;
+            let authors = self.trust.authors().authors().count();
+            tracing::info!(authors, "federation: the authors file was read again");
         }
         Ok(())
     }

@@ -186,11 +186,21 @@ impl Hub {
         let held = self.store.read(|read| read.held_and_genuine()).await?;
         let (authors, own) = (self.trust.authors(), self.store.author());
         let now = self.store.clock().now();
-        let mut welcome = Vec::new();
+        let (mut welcome, mut still) = (Vec::new(), Vec::new());
         for (digest, peer, wire) in held {
-            if let Ok(admitted) = admit::admit(wire, &authors, &own, now) {
-                welcome.push((digest, peer, admitted));
+            match admit::admit(wire, &authors, &own, now) {
+                Ok(admitted) => welcome.push((digest, peer, admitted)),
+                Err(refused) => still.push((digest, *refused)),
             }
+        }
+        if !still.is_empty() {
+            self.store
+                .write(move |write| {
+                    still
+                        .iter()
+                        .try_for_each(|(digest, refused)| write.hold_because(digest, refused))
+                })
+                .await?;
         }
         let count = welcome.len();
         for (digest, peer, admitted) in welcome {

@@ -328,6 +328,8 @@ async fn changes(hub: &Hub, peer: &Peer, query: &str) -> Result<Bytes, Refusal> 
     let own_epoch = hub.store.epoch().to_owned();
     // Places in a log of another name mean nothing here.
     let after = if epoch == own_epoch { after } else { 0 };
+    // Who begins anew may have lost what it brought itself.
+    let begins = after == 0;
     let total = hub.with_set(VersionSet::total).await?;
     let found = hub
         .store
@@ -340,7 +342,10 @@ async fn changes(hub: &Hub, peer: &Peer, query: &str) -> Result<Bytes, Refusal> 
     let versions = found
         .into_iter()
         // What the peer brought itself is not carried back to it.
-        .filter(|(seq, _)| u64::try_from(*seq).is_ok_and(|seq| !hub.is_from(peer.fingerprint, seq)))
+        .filter(|(seq, _)| {
+            let from = |seq| hub.is_from(peer.fingerprint, seq);
+            begins || u64::try_from(*seq).is_ok_and(|seq| !from(seq))
+        })
         .map(|(_, wire)| wire)
         .collect();
     json(&Changes {

@@ -16,6 +16,7 @@ use super::hub::Hub;
 use super::protocol::{Batch, Changes, Ids, PAGE_BYTES, PAGE_VERSIONS, Pushed, RangeAnswers};
 use super::reconcile::Walk;
 use super::set::VersionSet;
+use crate::identity::admit::WireVersion;
 use crate::store::Way;
 
 /// Between two looks at a peer that has not poked, when both were equal and when not.
@@ -253,12 +254,8 @@ impl Step {
                 })
                 .map(|(_, wire)| wire)
                 .collect();
-            if !versions.is_empty() {
-                let batch = Batch { versions };
-                let _: Pushed = self
-                    .connection()?
-                    .post(&hub, "/fed/v1/push", &batch)
-                    .await?;
+            if !versions.is_empty() && !self.send(versions).await? {
+                return Ok(());
             }
             after = last;
             hub.write(|| {
@@ -269,6 +266,17 @@ impl Step {
             .await?;
         }
         Ok(())
+    }
+
+    /// Sends versions; `false`: the peer takes nothing from this node.
+    async fn send(&mut self, versions: Vec<WireVersion>) -> Result<bool, DialError> {
+        let (hub, batch) = (Arc::clone(&self.hub), Batch { versions });
+        let sent = self.connection()?.post(&hub, "/fed/v1/push", &batch).await;
+        match sent {
+            Ok(Pushed { .. }) => Ok(true),
+            Err(DialError::Refused { status: 403, .. }) => Ok(false),
+            Err(other) => Err(other),
+        }
     }
 
     /// Finds what differs by ranges, fetches what is missing here and sends what is missing there.
@@ -314,11 +322,9 @@ impl Step {
                     .store
                     .read(move |read| read.versions_at(&places))
                     .await?;
-                let batch = Batch { versions };
-                let _: Pushed = self
-                    .connection()?
-                    .post(&hub, "/fed/v1/push", &batch)
-                    .await?;
+                if !self.send(versions).await? {
+                    break;
+                }
             }
         }
         hub.board.note(fingerprint, |noted| noted.repairs += 1);

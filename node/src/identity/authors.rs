@@ -65,7 +65,7 @@ pub struct Authors {
 pub enum Unwelcome {
     /// Nobody has named this key.
     #[error("no author has the key `{0}`")]
-    UnknownAuthor(AuthorKey),
+    UnknownAuthor(String),
     /// The key was taken back.
     #[error("the key of `{name}` was revoked at {at}")]
     RevokedAuthor {
@@ -245,7 +245,7 @@ impl Authors {
         let namespace = version.payload().ns.as_str();
         let Some(author) = self.get(&version.author()) else {
             return match self.policies.get(namespace).copied().unwrap_or_default() {
-                Policy::Require => Err(Unwelcome::UnknownAuthor(version.author())),
+                Policy::Require => Err(Unwelcome::UnknownAuthor(version.author().to_string())),
                 Policy::Off => Ok(()),
                 Policy::Warn => {
                     tracing::warn!(author = %version.author(), namespace, "a version of an unknown author is taken");

@@ -89,7 +89,10 @@ impl UncheckedHead {
     /// The key that the newest head names, unverified: for showing only.
     #[must_use]
     pub fn claimed_author(&self) -> Option<&str> {
-        let newest = self.candidates.iter().max_by_key(|(head, _)| head.seq);
+        let newest = self
+            .candidates
+            .iter()
+            .max_by_key(|(head, _)| (head.seq, head.transcript_seq));
         newest.map(|(head, _)| head.author.as_str())
     }
 

@@ -103,9 +103,7 @@ impl ReadContext<'_> {
             .prepare_cached(&format!("SELECT {COLUMNS} FROM versions WHERE seq = ?1"))?;
         let mut found = Vec::new();
         for place in places {
-            let version = statement
-                .query_row([place], |row| wire_of(row))
-                .optional()?;
+            let version = statement.query_row([place], wire_of).optional()?;
             found.extend(version.map(|(_, wire)| wire));
         }
         Ok(found)

@@ -198,30 +198,26 @@ impl ReadContext<'_> {
     }
 
     fn current(&self, id: MemoryId) -> Result<Current, StoreError> {
-        let row: Option<(i64, String, Vec<u8>, Option<String>, [u8; 32])> = self
+        let found = self
             .conn
             .prepare_cached(
                 "SELECT m.rowid, m.namespace, v.version_id, v.body, v.author
                  FROM memories AS m JOIN versions AS v ON v.seq = m.version_seq WHERE m.id = ?1",
             )?
             .query_row([id.as_bytes().as_slice()], |row| {
-                Ok((
-                    row.get(0)?,
-                    row.get(1)?,
-                    row.get(2)?,
-                    row.get(3)?,
-                    row.get(4)?,
-                ))
+                let (rowid, author, namespace) = (row.get(0)?, row.get(4)?, row.get(1)?);
+                let version_id = hex::encode(row.get::<_, Vec<u8>>(2)?);
+                let body = parse_body(row.get::<_, Option<String>>(3)?.as_deref());
+                Ok(body.map(|body| Current {
+                    rowid,
+                    author,
+                    namespace,
+                    version_id,
+                    body,
+                }))
             })
             .optional()?;
-        let (rowid, namespace, version_id, body, author) = row.ok_or_else(|| not_found(id))?;
-        Ok(Current {
-            rowid,
-            author,
-            namespace,
-            version_id: hex::encode(version_id),
-            body: parse_body(body.as_deref())?,
-        })
+        found.ok_or_else(|| not_found(id))?
     }
 }
 

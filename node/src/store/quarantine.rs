@@ -108,6 +108,24 @@ impl WriteContext<'_> {
         Ok(true)
     }
 
+    /// Notes for which reason a row is held by the rules of this moment.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub fn hold_because(&mut self, digest: &[u8; 32], refused: &Refused) -> Result<(), StoreError> {
+        self.conn
+            .prepare_cached(
+                "UPDATE quarantine SET reason = ?2, detail = ?3
+                 WHERE digest = ?1 AND state = 'held' AND reason <> ?2",
+            )?
+            .execute(params![
+                digest.as_slice(),
+                refused.reason.as_str(),
+                refused.detail,
+            ])?;
+        Ok(())
+    }
+
     /// Takes a row out, to be judged anew; the version as it came.
     ///
     /// # Errors

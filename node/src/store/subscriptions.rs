@@ -179,6 +179,8 @@ impl WriteContext<'_> {
                 new.secret,
                 self.now.as_micros(),
             ])?;
+        let facts = [("id", id.to_string()), ("url", new.url.clone())];
+        self.record("subscription.made", facts)?;
         self.read().subscription(id)
     }
 
@@ -187,7 +189,8 @@ impl WriteContext<'_> {
     /// # Errors
     /// When there is none, or the database refuses.
     pub fn unsubscribe(&mut self, id: MemoryId) -> Result<(), StoreError> {
-        self.one("DELETE FROM subscriptions WHERE id = ?1", id, &[])
+        self.one("DELETE FROM subscriptions WHERE id = ?1", id, &[])?;
+        self.record("subscription.ended", [("id", id.to_string())])
     }
 
     /// Stops deliveries to a subscriber, or goes on with them.

@@ -13,7 +13,7 @@ fn with_rows() -> Scratch {
     let node = Scratch::new();
     node.store("t", "c");
     for round in 0..4 {
-        let url = format!("https://192.0.2.1/{round}");
+        let url = format!("https://hooks.example.org/{round}");
         node.run(&["webhook", "add", &url, "--json"]).ok();
     }
     let id = node.run(&["webhook", "list", "--json"]).ok().json()["subscriptions"][0]["id"]
