@@ -1,6 +1,7 @@
 //! Three processes in network namespaces of their own: 30 % loss, a partition, one killed.
 //!
-//! Needs root and the kernel's netem; where they are not to be had, it says that it was skipped.
+//! Needs root; where that is not to be had, it says that it was skipped. Where the kernel has no
+//! netem, the partition and the kill are real all the same, and it says that the wire was not lossy.
 
 use std::process::{Child, Command, Stdio};
 
@@ -63,12 +64,14 @@ impl Net {
             ])?;
             ip(&["-n", &name, "link", "set", "eth0", "up"])?;
             ip(&["-n", &name, "link", "set", "lo", "up"])?;
-            this.wire(
-                index,
-                &[
-                    "qdisc", "add", "dev", "eth0", "root", "netem", "loss", "30%", "delay", "2ms",
-                ],
-            )?;
+            let lossy = [
+                "qdisc", "add", "dev", "eth0", "root", "netem", "loss", "30%", "delay", "2ms",
+            ];
+            if let Err(why) = this.wire(index, &lossy) {
+                println!(
+                    "skipped in part: the wire loses nothing, this kernel has no netem: {why}"
+                );
+            }
         }
         Ok(this)
     }
@@ -161,7 +164,7 @@ fn three_processes_agree_over_a_lossy_network_after_a_partition_and_a_kill() {
     let net = match Net::new(3) {
         Ok(net) => net,
         Err(why) => {
-            println!("skipped: no network namespaces with netem can be made: {why}");
+            println!("skipped: no network namespaces can be made: {why}");
             return;
         }
     };
