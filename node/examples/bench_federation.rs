@@ -92,7 +92,7 @@ impl Node {
         std::fs::write(self.dir.path().join("peers"), peers).unwrap();
     }
 
-    fn fill(&self, count: usize) {
+    async fn fill(&self, count: usize) {
         for start in (0..count).step_by(500) {
             let drafts: Vec<MemoryDraft> = (start..count.min(start + 500))
                 .map(|n| {
@@ -104,11 +104,12 @@ impl Node {
                 .collect();
             self.hub
                 .store
-                .write_blocking(move |write| {
+                .write(move |write| {
                     drafts
                         .iter()
                         .try_for_each(|draft| write.create_memory(draft).map(drop))
                 })
+                .await
                 .unwrap();
         }
     }
@@ -174,7 +175,7 @@ async fn measure(versions: usize) -> Vec<(&'static str, String)> {
     let mut rows = Vec::new();
     let (a, b) = (Node::new().await, Node::new().await);
     let started = Instant::now();
-    a.fill(versions);
+    a.fill(versions).await;
     rows.push((
         "versions signed and stored here, 500 a commit",
         per_second(versions, started.elapsed()),
@@ -256,8 +257,8 @@ async fn measure(versions: usize) -> Vec<(&'static str, String)> {
     a.meet(&[]);
     b.meet(&[]);
     tokio::time::sleep(Duration::from_secs(1)).await;
-    a.fill(50);
-    b.fill(50);
+    a.fill(50).await;
+    b.fill(50).await;
     for (node, peer) in [(&a, &b), (&b, &a)] {
         let (epoch, fingerprint) = (
             peer.hub.store.epoch().to_owned(),
