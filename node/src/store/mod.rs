@@ -19,6 +19,7 @@ mod migrate;
 mod open;
 mod open_error;
 mod outbox;
+mod pending_index;
 mod preflight;
 mod project;
 mod quarantine;

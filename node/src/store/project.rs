@@ -85,7 +85,8 @@ impl WriteContext<'_> {
                 body.updated_at.as_micros(),
                 body.expires_at.map(Timestamp::as_micros),
             ])?;
-        self.index(self.conn.last_insert_rowid(), body)
+        self.index.put(self.conn.last_insert_rowid(), body);
+        Ok(())
     }
 
     /// Shows another version of a memory that is shown.
@@ -113,8 +114,9 @@ impl WriteContext<'_> {
                 body.updated_at.as_micros(),
                 body.expires_at.map(Timestamp::as_micros),
             ])?;
-        self.unindex(rowid)?;
-        self.index(rowid, body)
+        self.index.remove(rowid);
+        self.index.put(rowid, body);
+        Ok(())
     }
 
     /// Shows a memory no more.
@@ -123,27 +125,7 @@ impl WriteContext<'_> {
             .prepare_cached("DELETE FROM memories WHERE rowid = ?1")?
             .execute([rowid])?;
         self.forget_siblings(id)?;
-        self.unindex(rowid)
-    }
-
-    fn index(&self, rowid: i64, body: &MemoryBody) -> Result<(), StoreError> {
-        self.conn
-            .prepare_cached(
-                "INSERT INTO memories_fts (rowid, title, content, tags) VALUES (?1, ?2, ?3, ?4)",
-            )?
-            .execute(params![
-                rowid,
-                body.title,
-                body.content,
-                body.tags.join(" ")
-            ])?;
-        Ok(())
-    }
-
-    fn unindex(&self, rowid: i64) -> Result<(), StoreError> {
-        self.conn
-            .prepare_cached("DELETE FROM memories_fts WHERE rowid = ?1")?
-            .execute([rowid])?;
+        self.index.remove(rowid);
         Ok(())
     }
 

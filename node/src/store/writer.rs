@@ -5,17 +5,22 @@
 //! answer before that COMMIT. When it fails, everyone in the group is told so, `/readyz` turns,
 //! and reads go on; the next commit that succeeds turns it back.
 
+use std::fs::File;
+use std::io::Write as _;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 use super::error::StoreError;
 use super::log::{Log, LogState};
 use super::open_error::OpenError;
+use super::pending_index::PendingIndex;
 use super::reader::ReadContext;
 use crate::clock::{Clock, Timestamp};
 use crate::identity::head::HeadFile;
@@ -32,6 +37,7 @@ pub struct WriteContext<'a> {
     pub(super) conn: &'a Connection,
     pub(super) log: &'a Log,
     pub(super) state: &'a mut LogState,
+    pub(super) index: &'a PendingIndex,
     pub(super) now: Timestamp,
 }
 
@@ -42,7 +48,8 @@ impl WriteContext<'_> {
         self.now
     }
 
-    /// The same connection for reading; it sees what this write has done so far.
+    /// The same connection for reading; it sees what this write has done so far, except that the
+    /// search index is changed when the group ends.
     #[must_use]
     pub fn read(&self) -> ReadContext<'_> {
         ReadContext {
@@ -62,6 +69,8 @@ pub struct WriterHealth {
     pub commands: AtomicU64,
     /// Commits that failed.
     pub failed_commits: AtomicU64,
+    /// Commands that have no answer yet.
+    pub waiting: AtomicU64,
     /// The last sequence number of the log that is on the disk.
     pub last_seq: AtomicU64,
 }
@@ -129,7 +138,7 @@ where
 
 /// The handle that everyone else holds.
 pub(super) struct Writer {
-    queue: Mutex<Option<mpsc::Sender<Box<dyn Job>>>>,
+    queue: Mutex<Option<SyncSender<Box<dyn Job>>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
     health: Arc<WriterHealth>,
 }
@@ -143,7 +152,7 @@ impl Writer {
         head: HeadFile,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, OpenError> {
-        let (queue, commands) = mpsc::channel(QUEUE);
+        let (queue, commands) = sync_channel(QUEUE);
         let health = Arc::new(WriterHealth::default());
         health.last_seq.store(state.seq, Ordering::SeqCst);
         let worker = Worker {
@@ -152,6 +161,7 @@ impl Writer {
             state,
             head,
             clock,
+            index: PendingIndex::default(),
             health: Arc::clone(&health),
         };
         let thread = std::thread::Builder::new()
@@ -182,10 +192,14 @@ impl Writer {
         };
         let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         let queue = queue.as_ref().ok_or(StoreError::Closed)?;
-        queue.try_send(Box::new(job)).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => StoreError::Busy,
-            mpsc::error::TrySendError::Closed(_) => StoreError::Closed,
-        })?;
+        self.health.waiting.fetch_add(1, Ordering::Relaxed);
+        if let Err(error) = queue.try_send(Box::new(job)) {
+            self.health.waiting.fetch_sub(1, Ordering::Relaxed);
+            return Err(match error {
+                TrySendError::Full(_) => StoreError::Busy,
+                TrySendError::Disconnected(_) => StoreError::Closed,
+            });
+        }
         Ok(answer)
     }
 
@@ -232,13 +246,14 @@ struct Worker {
     state: LogState,
     head: HeadFile,
     clock: Arc<dyn Clock>,
+    index: PendingIndex,
     health: Arc<WriterHealth>,
 }
 
 impl Worker {
-    fn run(mut self, mut commands: mpsc::Receiver<Box<dyn Job>>) {
-        while let Some(first) = commands.blocking_recv() {
-            self.commit_group(first, &mut commands);
+    fn run(mut self, commands: Receiver<Box<dyn Job>>) {
+        while let Ok(first) = commands.recv() {
+            self.commit_group(first, &commands);
         }
         if let Err(error) = self.head.sync() {
             tracing::warn!(%error, "the signed head could not be synced");
@@ -252,12 +267,13 @@ impl Worker {
         }
     }
 
-    fn commit_group(&mut self, first: Box<dyn Job>, commands: &mut mpsc::Receiver<Box<dyn Job>>) {
+    fn commit_group(&mut self, first: Box<dyn Job>, commands: &Receiver<Box<dyn Job>>) {
         let before = self.state.clone();
         let mut group: Vec<Box<dyn Job>> = Vec::new();
         let outcome = self.run_group(first, commands, &mut group);
         if let Err(cause) = outcome {
             self.state = before;
+            self.index.forget_all();
             if !self.conn.is_autocommit()
                 && let Err(error) = self.conn.execute_batch("ROLLBACK")
             {
@@ -265,7 +281,10 @@ impl Worker {
             }
             tracing::error!(error = %cause, commands = group.len(), "the commit failed");
             self.health.failed_commits.fetch_add(1, Ordering::Relaxed);
-            self.health.set(Some(cause.to_string()));
+            self.health.set(Some(match self.why_no_writes() {
+                Some(why) => format!("{cause}; {why}"),
+                None => cause.to_string(),
+            }));
             let cause = Arc::new(cause);
             for job in &mut group {
                 job.fail(StoreError::CommitFailed {
@@ -281,8 +300,27 @@ impl Worker {
             self.health.set(failure);
         }
         for job in group {
+            self.health.waiting.fetch_sub(1, Ordering::Relaxed);
             job.answer();
         }
+    }
+
+    /// SQLite only says that a write failed. What the system says of a new file in the same folder
+    /// tells a read-only file system from a full one; `None`: it takes one.
+    fn why_no_writes(&self) -> Option<String> {
+        let folder = Path::new(self.conn.path()?).parent()?;
+        let probe = folder.join(format!(".probe-{}", std::process::id()));
+        let tried = File::create(&probe)
+            .and_then(|mut file| file.write_all(&[0; 4096]))
+            .and_then(|()| std::fs::remove_file(&probe));
+        let error = tried.err()?;
+        // Made and not filled: the folder should not keep it.
+        if let Err(left) = std::fs::remove_file(&probe)
+            && left.kind() != std::io::ErrorKind::NotFound
+        {
+            tracing::debug!(error = %left, "the probe could not be taken away");
+        }
+        Some(format!("a new file in `{}`: {error}", folder.display()))
     }
 
     /// Writes the head where the log or the transcript has grown; returns why that failed.
@@ -303,7 +341,7 @@ impl Worker {
     fn run_group(
         &mut self,
         first: Box<dyn Job>,
-        commands: &mut mpsc::Receiver<Box<dyn Job>>,
+        commands: &Receiver<Box<dyn Job>>,
         group: &mut Vec<Box<dyn Job>>,
     ) -> Result<(), StoreError> {
         let started = Instant::now();
@@ -322,6 +360,7 @@ impl Worker {
             }
             next = commands.try_recv().ok();
         }
+        self.index.apply(&self.conn)?;
         self.conn.prepare_cached("COMMIT")?.execute([])?;
         Ok(())
     }
@@ -335,11 +374,13 @@ impl Worker {
             conn: &self.conn,
             log: &self.log,
             state: &mut self.state,
+            index: &self.index,
             now,
         };
         let ran = job.run(&mut context);
         if let Err(error) = ran {
             self.state = before;
+            self.index.forget_command();
             // SQLite itself rolls back on a full disk or a failed device: then nothing is left
             // to go on with, and the group ends here.
             if self.conn.is_autocommit() {
@@ -350,6 +391,10 @@ impl Worker {
                 .execute([])?;
         }
         self.conn.prepare_cached("RELEASE command")?.execute([])?;
+        self.index.keep();
+        if self.index.is_large() {
+            self.index.apply(&self.conn)?;
+        }
         Ok(())
     }
 }
