@@ -60,7 +60,7 @@ pub async fn metrics(State(state): State<ApiState>) -> Result<Response, Problem>
     let health = state.store.health();
     let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
     let outbox = state.store.read(|read| read.outbox_counts()).await?;
-    let facts: [(&str, &str, &str, u64); 12] = [
+    let facts: [(&str, &str, &str, u64); 13] = [
         (
             "memory_node_webhook_subscriptions",
             "gauge",
@@ -126,6 +126,12 @@ pub async fn metrics(State(state): State<ApiState>) -> Result<Response, Problem>
             "counter",
             "Commits that failed.",
             load(&health.failed_commits),
+        ),
+        (
+            "memory_node_writes_waiting",
+            "gauge",
+            "Writes that are in the queue or in the running commit.",
+            load(&health.waiting),
         ),
         (
             "memory_node_ready",

@@ -6,6 +6,7 @@ use super::reach;
 use crate::cli::{Common, Serve};
 use crate::config::Address;
 use crate::exit::Failure;
+use crate::hardening;
 use crate::serve::{self, FederationOptions, ServeError, ServeOptions};
 use crate::webhook::target::{Network, TargetPolicy};
 
@@ -52,6 +53,9 @@ pub fn run(common: &Common, args: &Serve) -> Result<(), Failure> {
             .collect(),
         drain: Duration::from_secs(args.drain_timeout_s),
     };
+    if let Err(error) = hardening::allow_many_files() {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
     let outcome = reach::runtime()?.block_on(serve::run(store.clone(), &data, options));
     store.close();
     outcome.map_err(|error| match error {

@@ -43,8 +43,19 @@ fn a_canary_in_every_field_is_in_no_file_and_no_log() {
     );
     let log = served.log.lock().unwrap().clone();
     assert!(!log.contains(CANARY), "{log}");
+    let copies = node.dir.path().join("copies");
+    std::fs::create_dir(&copies).unwrap();
+    let backup = copies.join("of-a-running-node.db");
+    node.run(&["db", "backup", backup.to_str().unwrap()]).ok();
     served.stop();
-    for (path, bytes) in live.into_iter().chain(node.snapshot()) {
+    let backup = copies.join("of-a-stopped-node.db");
+    node.run(&["db", "backup", backup.to_str().unwrap()]).ok();
+    let (seal, export) = (node.pass_file(), copies.join("sealed-export"));
+    let (seal, export) = (seal.to_str().unwrap(), export.to_str().unwrap());
+    node.run(&["export", export, "--seal-passphrase-file", seal])
+        .ok();
+    let at_rest = node.snapshot().into_iter().chain(snapshot(&copies));
+    for (path, bytes) in live.into_iter().chain(at_rest) {
         assert!(
             !holds(&bytes, CANARY),
             "{} holds the canary",

@@ -111,3 +111,12 @@ fn a_node_listens_to_this_machine_only() {
     let ran = node.run(&["serve", "--listen", "0.0.0.0:0", "--json"]);
     assert_eq!((ran.code, ran.error_code().as_str()), (2, "configuration"));
 }
+
+#[test]
+fn a_wrong_command_line_is_told_as_json_where_json_is_read() {
+    let node = Scratch::empty();
+    let ran = node.run(&["list", "--no-such-option", "--json"]);
+    assert_eq!((ran.code, ran.error_code().as_str()), (2, "usage"));
+    let script = node.run(&["completions", "bash", "--json"]).ok().json();
+    assert!(script["script"].as_str().unwrap().contains("memory-node"));
+}

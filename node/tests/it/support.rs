@@ -268,6 +268,23 @@ impl Served {
         body: Option<&str>,
         headers: &[(&str, &str)],
     ) -> Http {
+        receive(self.send_raw(method, path, body, headers))
+    }
+
+    /// Sends a request and does not wait for the answer; [`receive`] gives it.
+    pub(crate) fn send(&self, method: &str, path: &str, body: &Value) -> TcpStream {
+        let bearer = format!("Bearer {}", self.token);
+        let headers = [("Host", self.address.as_str()), ("Authorization", &bearer)];
+        self.send_raw(method, path, Some(&body.to_string()), &headers)
+    }
+
+    fn send_raw(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<&str>,
+        headers: &[(&str, &str)],
+    ) -> TcpStream {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         stream
             .set_read_timeout(Some(Duration::from_secs(60)))
@@ -291,9 +308,7 @@ impl Served {
             // A refusal may come before the whole body was taken.
             drop(stream.write_all(body.as_bytes()));
         }
-        let mut answer = Vec::new();
-        drop(stream.read_to_end(&mut answer));
-        parse_http(&answer)
+        stream
     }
 
     /// A request to a node that may be killed meanwhile: `None` then.
@@ -325,6 +340,13 @@ impl Served {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
+}
+
+/// The answer to what was sent.
+pub(crate) fn receive(mut stream: TcpStream) -> Http {
+    let mut answer = Vec::new();
+    drop(stream.read_to_end(&mut answer));
+    parse_http(&answer)
 }
 
 fn parse_http(answer: &[u8]) -> Http {
