@@ -8,8 +8,15 @@ use node::cli::Cli;
 use tracing::level_filters::LevelFilter;
 
 fn main() -> ExitCode {
-    // clap itself ends with 2 on a wrong command line, and with 0 on --help.
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        // What was not understood may have held `--json`: whoever reads JSON gets JSON.
+        Err(error) if error.use_stderr() && std::env::args_os().any(|arg| arg == "--json") => {
+            return node::commands::not_understood(&error);
+        }
+        // clap itself ends with 2 on a wrong command line, and with 0 on --help.
+        Err(error) => error.exit(),
+    };
     tracing_subscriber::fmt()
         .with_max_level(LevelFilter::INFO)
         .with_writer(std::io::stderr)

@@ -37,12 +37,26 @@ pub fn run(cli: Cli) -> ExitCode {
     }
 }
 
+/// Says as JSON why a command line was not understood, and gives the exit code.
+#[must_use]
+pub fn not_understood(error: &clap::Error) -> ExitCode {
+    let text = error.to_string();
+    let mut lines = text.lines().filter(|line| !line.trim().is_empty());
+    let what = lines.next().unwrap_or_default();
+    let what = what.strip_prefix("error: ").unwrap_or(what);
+    let failure = Failure::no_verdict("usage", what).hint("see `memory-node --help`");
+    lines
+        .take_while(|line| !line.starts_with("Usage:"))
+        .fold(failure, |failure, line| failure.because(line.trim()))
+        .report(true)
+}
+
 fn dispatch(cli: Cli) -> Result<(), Failure> {
     let common = cli.common;
     match cli.command {
         Command::Init => init::run(&common),
         Command::Doctor => doctor::run(&common),
-        Command::Completions { shell } => papers::completions(shell),
+        Command::Completions { shell } => papers::completions(&common, shell),
         Command::Man { dir } => papers::man(&common, &dir),
         Command::Openapi => papers::openapi(),
         Command::Mcp => mcp::run(&common),

@@ -16,13 +16,16 @@ const MARK: &str = ".\\\" FILE ";
 ///
 /// # Errors
 /// When stdout cannot be written.
-pub fn completions(shell: ShellArg) -> Result<(), Failure> {
-    let text: &[u8] = match shell {
-        ShellArg::Bash => include_bytes!(concat!(env!("OUT_DIR"), "/completions.bash")),
-        ShellArg::Zsh => include_bytes!(concat!(env!("OUT_DIR"), "/completions.zsh")),
-        ShellArg::Fish => include_bytes!(concat!(env!("OUT_DIR"), "/completions.fish")),
+pub fn completions(common: &Common, shell: ShellArg) -> Result<(), Failure> {
+    let script = match shell {
+        ShellArg::Bash => include_str!(concat!(env!("OUT_DIR"), "/completions.bash")),
+        ShellArg::Zsh => include_str!(concat!(env!("OUT_DIR"), "/completions.zsh")),
+        ShellArg::Fish => include_str!(concat!(env!("OUT_DIR"), "/completions.fish")),
     };
-    output::raw(text)
+    if common.json {
+        return output::answer(true, "", json!({ "script": script }));
+    }
+    output::raw(script.as_bytes())
 }
 
 /// Writes the man pages into a folder.
