@@ -5,7 +5,6 @@
 
 #[cfg(feature = "engineer")]
 mod build;
-#[cfg(feature = "engineer")]
 mod document;
 #[cfg(feature = "engineer")]
 mod federation;
@@ -15,6 +14,8 @@ mod measure;
 mod verify;
 
 use std::process::{ExitCode, ExitStatus};
+
+use anyhow::Context as _;
 
 use crate::bootstrap;
 use crate::cli::{BenchArgs, Measurement, SoakArgs};
@@ -32,8 +33,10 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// Kills the node under load and looks for lost writes: the test of a power cut, made long.
+/// Kills the node under load and looks for lost writes: the tests of a power cut, made long.
 pub(crate) fn soak(args: &SoakArgs) -> anyhow::Result<ExitCode> {
+    // Other points in time in each run; the tests print the seed, and `--seed` repeats it.
+    let seed = args.seed.unwrap_or_else(std::process::id);
     let status = cargo()
         .args([
             "test",
@@ -46,12 +49,15 @@ pub(crate) fn soak(args: &SoakArgs) -> anyhow::Result<ExitCode> {
         ])
         .args(["power_cut", "--", "--nocapture"])
         .env("HALLMARK_KILLS", args.kills.to_string())
+        .env("HALLMARK_SEED", seed.to_string())
         .status()?;
     Ok(code(status))
 }
 
-/// Builds the node and drives it over HTTP.
+/// Builds the node, drives it over HTTP, and writes the table into the document.
 fn node(arguments: &[String]) -> anyhow::Result<ExitCode> {
+    let root = tidy::workspace_root();
+    let table = root.join("target/bench-node.md");
     cargo()
         .args(["build", "--locked", "--release", "--package", "node"])
         .run()?;
@@ -59,10 +65,18 @@ fn node(arguments: &[String]) -> anyhow::Result<ExitCode> {
     let named = arguments.iter().any(|argument| argument == "--node");
     let status = cargo()
         .args(["run", "--locked", "--release", "--package", "node"])
-        .args(["--example", "bench_node", "--"])
+        .args(["--example", "bench_node", "--", "--table"])
+        .arg(&table)
         .args(own.into_iter().filter(|_| !named))
         .args(arguments)
         .status()?;
+    if status.success() {
+        let rows = std::fs::read_to_string(&table).context("reading the measured table")?;
+        let machine = document::machine()?;
+        let arguments = arguments.join(" ");
+        let text = format!("{machine}; arguments: `{arguments}`.\n\n{rows}");
+        document::put("node", "The node", &text)?;
+    }
     Ok(code(status))
 }
 

@@ -101,8 +101,11 @@ pub(crate) enum Measurement {
 #[derive(Debug, Args)]
 pub(crate) struct SoakArgs {
     /// How often the node is killed in the middle of writes
-    #[arg(long, default_value_t = 500)]
+    #[arg(long, default_value_t = 200)]
     pub(crate) kills: u32,
+    /// Begins the random numbers that choose the moments; the tests print the one they took
+    #[arg(long)]
+    pub(crate) seed: Option<u32>,
 }
 
 /// What `fuzz` feeds.
