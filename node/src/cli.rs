@@ -277,6 +277,9 @@ pub struct Serve {
     /// Whose versions are taken in [default: `authors` in the data directory]
     #[arg(long, value_name = "FILE", help_heading = "Federation")]
     pub authors_file: Option<PathBuf>,
+    /// Seconds before each further attempt of a failed delivery [default: 5,300,1800,7200,18000,36000,50400,72000,86400]
+    #[arg(long, value_name = "SECONDS,…")]
+    pub webhook_retry_s: Option<String>,
     /// Seconds that open requests are given when the node stops
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     pub drain_timeout_s: u64,
@@ -510,7 +513,7 @@ pub enum WebhookCommand {
     Add {
         /// https, to a public address
         url: String,
-        /// Only this event; may be given more than once
+        /// Only this event; may be given more than once [default: all]
         #[arg(long = "event", value_name = "EVENT")]
         events: Vec<String>,
         /// Only this namespace
@@ -528,6 +531,11 @@ pub enum WebhookCommand {
     },
     /// List subscriptions
     List,
+    /// Show a subscription
+    Show {
+        /// The subscription's id
+        id: String,
+    },
     /// End a subscription
     Remove {
         /// The subscription's id
@@ -547,8 +555,11 @@ pub enum WebhookCommand {
     Rotate {
         /// The subscription's id
         id: String,
+        /// Take the new secret from this file instead of making one
+        #[arg(long, value_name = "FILE")]
+        secret_file: Option<PathBuf>,
         /// Seconds that both secrets sign
-        #[arg(long, default_value_t = 86_400)]
+        #[arg(long, value_name = "SECONDS", default_value_t = 86_400)]
         overlap_s: i64,
     },
     /// Send a test
@@ -563,11 +574,20 @@ pub enum WebhookCommand {
         /// Only these
         #[arg(long, value_parser = ["pending", "delivered", "dead"])]
         state: Option<String>,
+        /// Only those before this place
+        #[arg(long, value_name = "SEQ")]
+        before: Option<i64>,
+        /// At most this many
+        #[arg(long, default_value_t = 50)]
+        limit: u32,
     },
-    /// Send again what is dead
+    /// Send again what is dead, and now what waits for its next attempt
     Replay {
         /// The subscription's id
         id: String,
+        /// Only this one
+        #[arg(long, value_name = "SEQ", conflicts_with_all = ["from", "to"])]
+        seq: Option<i64>,
         /// From this place
         #[arg(long, value_name = "SEQ")]
         from: Option<i64>,
@@ -583,14 +603,17 @@ pub enum WebhookCommand {
         /// The secret's file
         #[arg(long, value_name = "FILE")]
         secret_file: PathBuf,
-        /// The value of `X-AI-Memory-Timestamp`
-        #[arg(long)]
+        /// The value of `X-AI-Memory-Timestamp` or `webhook-timestamp`
+        #[arg(long, value_name = "UNIX-SECONDS")]
         timestamp: i64,
-        /// The value of `X-AI-Memory-Signature`
+        /// The value of `X-AI-Memory-Signature`, or that of `webhook-signature`
         #[arg(long)]
         signature: String,
+        /// The value of `webhook-id`; with it, the signature is that of Standard Webhooks
+        #[arg(long, value_name = "ID", conflicts_with = "profile")]
+        webhook_id: Option<String>,
         /// Seconds that the timestamp may be away from now
-        #[arg(long, default_value_t = 300)]
+        #[arg(long, value_name = "SECONDS", default_value_t = 300)]
         window_s: i64,
         /// How the header is keyed
         #[arg(long, value_parser = ["standard", "legacy-sha256"], default_value = "standard")]

@@ -1,7 +1,9 @@
-//! MCP: ten tools, each one request of the API.
+//! MCP: tools, each one request of the API.
 //!
 //! Over stdio this is a bridge: it talks to the running node and never opens the database. Over
 //! HTTP the node itself serves it at `/mcp`, behind the same token, `Host` and `Origin` checks.
+
+mod webhooks;
 
 use std::sync::Arc;
 
@@ -40,7 +42,7 @@ struct ToolEntry {
     ask: fn(JsonObject) -> Result<Ask, String>,
 }
 
-const TOOLS: [ToolEntry; 10] = [
+const TOOLS: [ToolEntry; 9] = [
     ToolEntry {
         name: "memory_store",
         description: "Store a memory: something worth knowing in a later conversation.",
@@ -153,28 +155,16 @@ const TOOLS: [ToolEntry; 10] = [
         ask: |args| Ok(Ask::post("/api/v1/links", Value::Object(args))),
     },
     ToolEntry {
-        name: "memory_subscribe",
-        description: "Announce changes to a URL by signed webhooks. The secret is shown once.",
-        schema: || {
-            object(
-                json!({
-                    "url": {"type": "string", "description": "https only"},
-                    "events": {"type": "array", "items": {"type": "string"}},
-                    "namespace_filter": {"type": "string"}, "agent_filter": {"type": "string"},
-                    "secret": {"type": "string", "description": "made if absent"},
-                }),
-                &["url"],
-            )
-        },
-        ask: |args| Ok(Ask::post("/api/v1/subscriptions", Value::Object(args))),
-    },
-    ToolEntry {
         name: "memory_export",
         description: "Export every memory and every link as one JSON document.",
         schema: || object(json!({}), &[]),
         ask: |args| Ok(Ask::get("/api/v1/export", &args)),
     },
 ];
+
+fn all_tools() -> impl Iterator<Item = &'static ToolEntry> {
+    TOOLS.iter().chain(&webhooks::TOOLS)
+}
 
 impl Ask {
     fn get(path: &str, args: &JsonObject) -> Self {
@@ -222,7 +212,7 @@ impl ServerHandler for MemoryTools {
         _request: Option<PaginatedRequestParams>,
         _context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        let tools = TOOLS.iter().map(|tool| {
+        let tools = all_tools().map(|tool| {
             let schema = match (tool.schema)() {
                 Value::Object(map) => map,
                 _ => Map::new(),
@@ -237,8 +227,7 @@ impl ServerHandler for MemoryTools {
         request: CallToolRequestParams,
         _context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let tool = TOOLS
-            .iter()
+        let tool = all_tools()
             .find(|tool| tool.name == request.name)
             .ok_or_else(|| {
                 ErrorData::invalid_params(format!("there is no tool `{}`", request.name), None)

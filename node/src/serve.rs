@@ -20,7 +20,9 @@ use crate::federation::identity::{IdentityError, NodeCertificate};
 use crate::federation::serve::{self as federation, FederationError};
 use crate::federation::trust::{Trust, TrustError};
 use crate::store::{Store, StoreError};
-use crate::webhook::dispatcher::{self, DispatcherError, Sender};
+use crate::webhook::backoff::RetrySchedule;
+use crate::webhook::dispatcher::{self, Delivering};
+use crate::webhook::sender::{Sender, SenderError};
 use crate::webhook::target::TargetPolicy;
 
 /// Why the node does not run, or stopped.
@@ -56,7 +58,7 @@ pub enum ServeError {
     Identity(#[from] IdentityError),
     /// Webhooks cannot be sent.
     #[error(transparent)]
-    Webhooks(#[from] DispatcherError),
+    Webhooks(#[from] SenderError),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -78,6 +80,8 @@ pub struct ServeOptions {
     pub webhook_targets: TargetPolicy,
     /// Certificate authorities (PEM) that webhooks believe besides the system's.
     pub webhook_ca: Option<Vec<u8>>,
+    /// When a failed delivery is tried again.
+    pub webhook_retries: RetrySchedule,
     /// The federation; `None`: off.
     pub federation: Option<FederationOptions>,
 }
@@ -127,11 +131,17 @@ pub async fn run(store: Store, data: &DataDir, options: ServeOptions) -> Result<
         None => None,
         Some(options) => Some(join(&store, data, options).await?),
     };
+    let counters = Arc::new(Counters::default());
+    let delivering = Delivering {
+        sender,
+        schedule: options.webhook_retries,
+        counters: Arc::clone(&counters.webhooks),
+    };
     let state = ApiState {
         federation: federation.as_ref().map(|(hub, _)| Arc::clone(hub)),
         store: store.clone(),
         access,
-        counters: Arc::new(Counters::default()),
+        counters,
         webhook_targets: targets,
     };
     let router = api::router(state);
@@ -152,7 +162,7 @@ pub async fn run(store: Store, data: &DataDir, options: ServeOptions) -> Result<
         tasks.spawn(accept(listener, router.clone(), stop.clone()));
     }
     tasks.spawn(collect_expired(store.clone(), stop.clone()));
-    tasks.spawn(deliver(store.clone(), sender, stop.clone()));
+    tasks.spawn(deliver(store.clone(), delivering, stop.clone()));
     let outcome = until_stopped(&mut tasks, &stop, signals).await;
     drain(&mut tasks, options.drain).await;
     remove(&data.running());
@@ -363,8 +373,12 @@ async fn accept(
     }
 }
 
-async fn deliver(store: Store, sender: Sender, stop: CancellationToken) -> Result<(), ServeError> {
-    Ok(dispatcher::run(store, sender, stop).await?)
+async fn deliver(
+    store: Store,
+    delivering: Delivering,
+    stop: CancellationToken,
+) -> Result<(), ServeError> {
+    Ok(dispatcher::run(store, delivering, stop).await?)
 }
 
 async fn collect_expired(store: Store, stop: CancellationToken) -> Result<(), ServeError> {

@@ -1,6 +1,7 @@
 //! `/metrics` in Prometheus's text format 0.0.4, and the counting of requests.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
@@ -12,6 +13,7 @@ use axum::response::{IntoResponse, Response};
 use super::ApiState;
 use super::problem::Problem;
 use crate::federation::status;
+use crate::webhook::counters::DeliveryCounters;
 
 /// Upper bounds of the latency buckets, in microseconds.
 const BUCKETS_US: [u64; 8] = [
@@ -25,6 +27,8 @@ pub struct Counters {
     by_time: [AtomicU64; BUCKETS_US.len()],
     total: AtomicU64,
     total_us: AtomicU64,
+    /// What the webhooks' dispatcher counts.
+    pub webhooks: Arc<DeliveryCounters>,
 }
 
 /// Counts every request with its status and the time until its head was ready.
@@ -57,10 +61,11 @@ pub async fn metrics(State(state): State<ApiState>) -> Result<Response, Problem>
     let stats = state.store.read(|read| read.stats()).await?;
     let mut out = String::new();
     requests(&mut out, &state.counters);
+    attempts(&mut out, &state.counters.webhooks);
     let health = state.store.health();
     let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
     let outbox = state.store.read(|read| read.outbox_counts()).await?;
-    let facts: [(&str, &str, &str, u64); 13] = [
+    let facts: [(&str, &str, &str, u64); 16] = [
         (
             "memory_node_webhook_subscriptions",
             "gauge",
@@ -84,6 +89,24 @@ pub async fn metrics(State(state): State<ApiState>) -> Result<Response, Problem>
             "gauge",
             "Announcements that were given up.",
             unsigned(outbox.dead),
+        ),
+        (
+            "memory_node_webhook_under_way",
+            "gauge",
+            "Announcements that are being delivered.",
+            unsigned(outbox.under_way),
+        ),
+        (
+            "memory_node_webhook_oldest_pending_seconds",
+            "gauge",
+            "How long the oldest announcement that waits has waited.",
+            unsigned(outbox.oldest_pending_s),
+        ),
+        (
+            "memory_node_webhook_given_up_total",
+            "counter",
+            "Announcements that were given up since the node began.",
+            state.counters.webhooks.dead(),
         ),
         (
             "memory_node_memories",
@@ -261,6 +284,19 @@ fn requests(out: &mut String, counters: &Counters) {
         "{NAME}_sum {}\n{NAME}_count {total}\n",
         seconds(counters.total_us.load(Ordering::Relaxed))
     ));
+}
+
+fn attempts(out: &mut String, counters: &DeliveryCounters) {
+    const NAME: &str = "memory_node_webhook_attempts_total";
+    out.push_str(&format!(
+        "# HELP {NAME} Attempts to deliver since the node began.\n# TYPE {NAME} counter\n"
+    ));
+    for (outcome, value) in [
+        ("delivered", counters.delivered()),
+        ("failed", counters.failed()),
+    ] {
+        out.push_str(&format!("{NAME}{{outcome=\"{outcome}\"}} {value}\n"));
+    }
 }
 
 fn seconds(us: u64) -> String {

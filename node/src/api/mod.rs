@@ -22,7 +22,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
-use axum::routing::{delete, get, post};
+use axum::routing::{get, post};
 
 use crate::api::access::Access;
 use crate::api::metrics::Counters;
@@ -69,7 +69,10 @@ pub fn router(state: ApiState) -> Router {
             "/subscriptions",
             get(subscriptions::list).post(subscriptions::create),
         )
-        .route("/subscriptions/{id}", delete(subscriptions::delete))
+        .route(
+            "/subscriptions/{id}",
+            get(subscriptions::get).delete(subscriptions::delete),
+        )
         .route("/subscriptions/{id}/pause", post(subscriptions::pause))
         .route("/subscriptions/{id}/resume", post(subscriptions::resume))
         .route("/subscriptions/{id}/rotate", post(subscriptions::rotate))

@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
@@ -15,21 +16,12 @@ use super::extract::{ApiId, ApiJson, ApiQuery};
 use super::memories::checked_limit;
 use super::problem::Problem;
 use crate::identity::entropy::random;
-use crate::model::{InvalidInput, MemoryId};
-use crate::store::{DeliveryView, NewSubscription, Subscription};
+use crate::model::{InvalidInput, MemoryId, Namespace, limits};
+use crate::store::{DeliveryFilter, DeliveryView, NewSubscription, Subscription};
+use crate::webhook::event::EVENTS;
 use crate::webhook::sign::Profile;
 use crate::webhook::target::Target;
 
-/// The events that there are.
-pub const EVENTS: [&str; 7] = [
-    "memory.created",
-    "memory.updated",
-    "memory.deleted",
-    "memory.forgotten",
-    "memory.expired",
-    "memory.promoted",
-    "link.created",
-];
 /// Shortest secret that is taken, in bytes.
 const SECRET_MIN: usize = 16;
 const SECRET_MAX: usize = 256;
@@ -59,7 +51,8 @@ pub struct Subscribe {
     pub agent_filter: Option<String>,
     /// 16 to 256 printable characters; made here if absent.
     #[serde(default)]
-    pub secret: Option<String>,
+    #[schema(value_type = Option<String>, write_only)]
+    pub secret: Option<SecretString>,
     /// `standard`, or `legacy-sha256` for receivers written for ai-memory.
     #[serde(default)]
     pub profile: Option<String>,
@@ -69,7 +62,7 @@ pub struct Subscribe {
 }
 
 /// A subscription as it is shown.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Serialize, ToSchema)]
 pub struct SubscriptionView {
     /// Its name.
     pub id: MemoryId,
@@ -97,7 +90,7 @@ pub struct SubscriptionView {
 }
 
 /// Every subscription.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Serialize, ToSchema)]
 pub struct Subscriptions {
     /// Oldest first.
     pub subscriptions: Vec<SubscriptionView>,
@@ -118,7 +111,8 @@ pub struct Unsubscribed {
 pub struct Rotate {
     /// The new secret; made here if absent.
     #[serde(default)]
-    pub secret: Option<String>,
+    #[schema(value_type = Option<String>, write_only)]
+    pub secret: Option<SecretString>,
     /// Seconds that both sign; a day if absent.
     #[serde(default)]
     #[schema(minimum = 0, maximum = 2592000)]
@@ -147,12 +141,23 @@ pub struct Replayed {
     pub replayed: usize,
 }
 
+/// The test that was queued.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct TestQueued {
+    /// Its place in the list of deliveries.
+    pub seq: i64,
+    /// Its id, in `webhook-id`.
+    pub event_id: String,
+}
+
 /// Which deliveries are shown.
 #[derive(Clone, Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct DeliveriesQuery {
     /// `pending`, `delivered` or `dead`.
     pub state: Option<String>,
+    /// Only those before this place, to go on where an earlier listing ended.
+    pub before_seq: Option<i64>,
     /// At most this many; 50 when absent.
     #[param(minimum = 1, maximum = 1000)]
     pub limit: Option<i64>,
@@ -167,7 +172,7 @@ pub struct Deliveries {
     pub count: usize,
 }
 
-fn view(subscription: &Subscription, secret: Option<String>) -> SubscriptionView {
+fn view(subscription: &Subscription, secret: Option<&SecretString>) -> SubscriptionView {
     SubscriptionView {
         id: subscription.id,
         url: subscription.url.clone(),
@@ -179,11 +184,11 @@ fn view(subscription: &Subscription, secret: Option<String>) -> SubscriptionView
         active: subscription.active,
         created_at: subscription.created_at.to_string(),
         secret_hash: subscription.secret_hash(),
-        secret,
+        secret: secret.map(|secret| secret.expose_secret().to_owned()),
     }
 }
 
-fn checked_secret(given: Option<String>) -> Result<String, Problem> {
+fn checked_secret(given: Option<SecretString>) -> Result<SecretString, Problem> {
     let Some(secret) = given else {
         let bytes = random::<32>().map_err(|error| {
             Problem::new(
@@ -192,14 +197,45 @@ fn checked_secret(given: Option<String>) -> Result<String, Problem> {
                 error.to_string(),
             )
         })?;
-        return Ok(format!("whsec_{}", STANDARD.encode(bytes)));
+        return Ok(format!("whsec_{}", STANDARD.encode(bytes)).into());
     };
-    let length_fits = (SECRET_MIN..=SECRET_MAX).contains(&secret.len());
-    if !length_fits || !secret.bytes().all(|byte| byte.is_ascii_graphic()) {
+    let text = secret.expose_secret();
+    let length_fits = (SECRET_MIN..=SECRET_MAX).contains(&text.len());
+    if !length_fits || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
         let why = format!("is not {SECRET_MIN} to {SECRET_MAX} printable ASCII characters");
         return Err(InvalidInput::new("secret", why).into());
     }
+    // Every Standard Webhooks library would decode it, and fail at each delivery.
+    if text
+        .strip_prefix("whsec_")
+        .is_some_and(|rest| STANDARD.decode(rest).is_err())
+    {
+        let why = "begins with `whsec_` and does not go on in base64";
+        return Err(InvalidInput::new("secret", why).into());
+    }
     Ok(secret)
+}
+
+/// A filter must be able to fit: a name that nothing can have would be silence for ever.
+fn checked_filters(
+    namespace: Option<String>,
+    agent: Option<String>,
+) -> Result<(Option<String>, Option<String>), Problem> {
+    let namespace = match namespace {
+        None => None,
+        Some(name) => {
+            let parsed: Namespace = name
+                .parse()
+                .map_err(|error: InvalidInput| InvalidInput::new("namespace_filter", error.why))?;
+            Some(parsed.as_str().to_owned())
+        }
+    };
+    let fits = |agent: &String| (1..=limits::NAME_CHARS).contains(&agent.chars().count());
+    if !agent.as_ref().is_none_or(fits) {
+        let why = format!("is not 1 to {} characters long", limits::NAME_CHARS);
+        return Err(InvalidInput::new("agent_filter", why).into());
+    }
+    Ok((namespace, agent))
 }
 
 /// Subscribes a URL to changes. The secret is in this answer and in no other.
@@ -242,14 +278,17 @@ pub async fn create(
             .and_then(Value::as_str)
             .map(str::to_owned)
     };
+    let (namespace_filter, agent_filter) = checked_filters(
+        raw.namespace_filter
+            .or(raw.namespace)
+            .or(filter("namespace")),
+        raw.agent_filter.or(filter("agent_id")),
+    )?;
     let new = NewSubscription {
         url: target.url().to_string(),
         events: raw.events,
-        namespace_filter: raw
-            .namespace_filter
-            .or(raw.namespace)
-            .or(filter("namespace")),
-        agent_filter: raw.agent_filter.or(filter("agent_id")),
+        namespace_filter,
+        agent_filter,
         profile,
         secret: checked_secret(raw.secret)?,
     };
@@ -258,7 +297,7 @@ pub async fn create(
         .store
         .write(move |write| write.subscribe(&new))
         .await?;
-    Ok((StatusCode::CREATED, Json(view(&made, Some(secret)))).into_response())
+    Ok((StatusCode::CREATED, Json(view(&made, Some(&secret)))).into_response())
 }
 
 /// Lists subscriptions, without their secrets.
@@ -274,6 +313,20 @@ pub async fn list(State(state): State<ApiState>) -> Result<Json<Subscriptions>, 
         count: subscriptions.len(),
         subscriptions,
     }))
+}
+
+/// Shows one subscription, without its secret.
+///
+/// # Errors
+/// When there is none.
+#[utoipa::path(get, path = "/api/v1/subscriptions/{id}", tag = "webhooks", params(("id" = MemoryId, Path)),
+    responses((status = 200, body = SubscriptionView), (status = "default", body = Problem, content_type = "application/problem+json")))]
+pub async fn get(
+    State(state): State<ApiState>,
+    ApiId(id): ApiId,
+) -> Result<Json<SubscriptionView>, Problem> {
+    let found = state.store.read(move |read| read.subscription(id)).await?;
+    Ok(Json(view(&found, None)))
 }
 
 /// Ends a subscription, and everything that is queued for it.
@@ -356,7 +409,7 @@ pub async fn rotate(
         .store
         .write(move |write| write.rotate_secret(id, &new, overlap_s))
         .await?;
-    Ok(Json(view(&changed, Some(secret))))
+    Ok(Json(view(&changed, Some(&secret))))
 }
 
 /// Sends an announcement that only says that it is a test.
@@ -364,13 +417,16 @@ pub async fn rotate(
 /// # Errors
 /// When there is no such subscription.
 #[utoipa::path(post, path = "/api/v1/subscriptions/{id}/test", tag = "webhooks", params(("id" = MemoryId, Path)),
-    responses((status = 200, body = Replayed), (status = "default", body = Problem, content_type = "application/problem+json")))]
+    responses((status = 200, body = TestQueued), (status = "default", body = Problem, content_type = "application/problem+json")))]
 pub async fn test(
     State(state): State<ApiState>,
     ApiId(id): ApiId,
-) -> Result<Json<Replayed>, Problem> {
-    state.store.write(move |write| write.send_test(id)).await?;
-    Ok(Json(Replayed { replayed: 1 }))
+) -> Result<Json<TestQueued>, Problem> {
+    let queued = state.store.write(move |write| write.send_test(id)).await?;
+    Ok(Json(TestQueued {
+        seq: queued.seq,
+        event_id: queued.event_id,
+    }))
 }
 
 /// Lists the last announcements to a subscriber.
@@ -392,9 +448,14 @@ pub async fn deliveries(
     {
         return Err(InvalidInput::new("state", "is not `pending`, `delivered` or `dead`").into());
     }
+    let filter = DeliveryFilter {
+        state: query.state,
+        before: query.before_seq,
+        limit,
+    };
     let deliveries = state
         .store
-        .read(move |read| read.deliveries(id, query.state.as_deref(), limit))
+        .read(move |read| read.deliveries(id, &filter))
         .await?;
     Ok(Json(Deliveries {
         count: deliveries.len(),
@@ -402,7 +463,7 @@ pub async fn deliveries(
     }))
 }
 
-/// Sends again what is dead, all of it or a range.
+/// Sends again what is dead, all of it or a range; what waits for its next attempt goes now.
 ///
 /// # Errors
 /// When there is no such subscription.

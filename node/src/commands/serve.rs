@@ -8,6 +8,7 @@ use crate::config::Address;
 use crate::exit::Failure;
 use crate::hardening;
 use crate::serve::{self, FederationOptions, ServeError, ServeOptions};
+use crate::webhook::backoff::RetrySchedule;
 use crate::webhook::target::{Network, TargetPolicy};
 
 /// Runs until it is told to stop.
@@ -41,8 +42,15 @@ pub fn run(common: &Common, args: &Serve) -> Result<(), Failure> {
             authors: args.authors_file.clone().unwrap_or_else(|| data.authors()),
         }
     });
+    let webhook_retries = match &args.webhook_retry_s {
+        None => RetrySchedule::default(),
+        Some(text) => text
+            .parse()
+            .map_err(|error| Failure::no_verdict("configuration", error))?,
+    };
     let options = ServeOptions {
         federation,
+        webhook_retries,
         webhook_targets: TargetPolicy { networks },
         webhook_ca,
         listen,

@@ -70,10 +70,13 @@ impl ReadContext<'_> {
         Ok(links)
     }
 
-    fn namespace_of(&self, id: MemoryId) -> Result<String, StoreError> {
+    /// Where a memory is, and whose.
+    fn place_of(&self, id: MemoryId) -> Result<(String, String), StoreError> {
         self.conn
-            .prepare_cached("SELECT namespace FROM memories WHERE id = ?1")?
-            .query_row([id.as_bytes().as_slice()], |row| row.get(0))
+            .prepare_cached("SELECT namespace, agent_id FROM memories WHERE id = ?1")?
+            .query_row([id.as_bytes().as_slice()], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })
             .optional()?
             .ok_or_else(|| not_found(id))
     }
@@ -88,8 +91,8 @@ impl WriteContext<'_> {
         if link.source_id == link.target_id {
             return Err(InvalidInput::new("target_id", "is the source itself").into());
         }
-        let namespace = self.read().namespace_of(link.source_id)?;
-        self.read().namespace_of(link.target_id)?;
+        let (namespace, agent) = self.read().place_of(link.source_id)?;
+        self.read().place_of(link.target_id)?;
         if self.link_id(link)?.is_some() {
             return Ok(false);
         }
@@ -113,9 +116,9 @@ impl WriteContext<'_> {
         self.show_link(id, appended.seq, &body)?;
         let facts = serde_json::json!({
             "source_id": link.source_id, "target_id": link.target_id, "relation": link.relation,
-            "namespace": namespace,
+            "namespace": namespace, "agent_id": agent,
         });
-        self.emit("link.created", link.source_id, &namespace, "", facts)?;
+        self.emit("link.created", link.source_id, &namespace, &agent, &facts)?;
         Ok(true)
     }
 

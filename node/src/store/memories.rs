@@ -383,7 +383,7 @@ impl WriteContext<'_> {
             stored.id,
             &stored.namespace,
             &stored.body.agent_id,
-            facts,
+            &facts,
         )
     }
 

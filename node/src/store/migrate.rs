@@ -13,6 +13,7 @@ const STEPS: &[(i64, &str)] = &[
     (2, include_str!("migrations/0002_idempotency.sql")),
     (3, include_str!("migrations/0003_webhooks.sql")),
     (4, include_str!("migrations/0004_federation.sql")),
+    (5, include_str!("migrations/0005_outbox_order.sql")),
 ];
 
 /// The schema that this program writes.

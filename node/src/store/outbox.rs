@@ -1,21 +1,24 @@
 //! The outbox: announcements, written in the transaction of what they announce, until they are
 //! delivered or dead.
+//!
+//! Of one memory, only the oldest announcement that waits is ever handed out; the later ones are
+//! `blocked` until it is delivered or dead. So the order is kept without looking for it.
 
-use rusqlite::params;
-use serde::Serialize;
-use serde_json::{Value, json};
-use utoipa::ToSchema;
+use rusqlite::{OptionalExtension as _, params};
+use serde_json::{Map, Value, json};
+use sha2::{Digest as _, Sha256};
 
 use super::error::StoreError;
-use super::reader::ReadContext;
+use super::subscriptions::Subscription;
 use super::writer::WriteContext;
-use crate::clock::Timestamp;
 use crate::identity::entropy::random;
 use crate::model::MemoryId;
-use crate::webhook::backoff;
+use crate::webhook::backoff::RetrySchedule;
+use crate::webhook::event::{self, PeerEvent};
 
-/// How long an attempt may hold its row; longer than any attempt can take.
-const LEASE_S: i64 = 60;
+/// How long a claimed row is held. The one worker of a subscription gives each row back long
+/// before; this is for a worker whose note of the end never reached the disk.
+const LEASE_S: i64 = 120;
 /// How long what is delivered can still be listed: a week.
 const KEPT_S: i64 = 7 * 24 * 3600;
 /// Characters of an error that are kept.
@@ -43,83 +46,121 @@ pub struct Attempt {
     pub error: Option<String>,
 }
 
-/// A row of the outbox as it is shown.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct DeliveryView {
-    /// Its place; a replay may name a range of them.
-    pub seq: i64,
-    /// The same for every attempt, in `webhook-id`.
-    pub event_id: String,
-    /// The event's name.
-    pub event: String,
-    /// `pending`, `delivered` or `dead`.
-    pub state: String,
-    /// Attempts so far.
-    pub attempts: i64,
-    /// Status of the last answer; null: there was none.
-    pub last_status: Option<i64>,
-    /// Why the last attempt failed; null: it did not.
-    pub last_error: Option<String>,
-    /// When it is tried next.
-    #[schema(value_type = String, format = DateTime)]
-    pub due_at: Timestamp,
+/// What a subscriber's worker gets.
+#[derive(Clone, Debug)]
+pub struct Turn {
+    /// The subscription as it is now; `None`: it was ended.
+    pub subscription: Option<Subscription>,
+    /// What is to be delivered next; empty: nothing is due, or deliveries are paused.
+    pub due: Vec<Delivery>,
+    /// How many of the finished ones were given up.
+    pub dead: u64,
 }
 
-/// The outbox in numbers.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct OutboxCounts {
-    /// Subscriptions.
-    pub subscriptions: i64,
-    /// Announcements that wait.
-    pub pending: i64,
-    /// Delivered within the last week.
-    pub delivered: i64,
-    /// Given up.
-    pub dead: i64,
+/// A test that was queued.
+#[derive(Clone, Debug)]
+pub struct QueuedTest {
+    /// Its place.
+    pub seq: i64,
+    /// Its id, the same for every attempt.
+    pub event_id: String,
+}
+
+/// What all rows of one announcement share.
+struct Announcement {
+    event_id: String,
+    event: String,
+    object: [u8; 16],
+    body: String,
 }
 
 impl WriteContext<'_> {
-    /// Queues an announcement for everyone who wants it.
+    /// Queues an announcement for everyone who wants it, under one id for all.
     pub(super) fn emit(
         &self,
         event: &str,
         object: MemoryId,
         namespace: &str,
         agent: &str,
-        facts: Value,
-    ) -> Result<(), StoreError> {
-        for subscription in self.read().subscriptions()? {
-            if subscription.wants(event, namespace, agent) {
-                self.enqueue(subscription.id, event, object, &facts)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn enqueue(
-        &self,
-        subscription: MemoryId,
-        event: &str,
-        object: MemoryId,
         facts: &Value,
     ) -> Result<(), StoreError> {
+        let new = self.announcement(event, *object.as_bytes(), facts)?;
+        self.queue(&new, Some(namespace), Some(agent))
+    }
+
+    /// Queues an announcement about a peer, in the transaction of what it announces.
+    ///
+    /// `peer` is the fingerprint that the peer is pinned by; announcements of one peer keep their
+    /// order. `facts` stand beside it in the event's `data`. With a `namespace` (of a version that
+    /// came from the peer), subscribers that want only this namespace get it too.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub fn announce_peer(
+        &mut self,
+        event: PeerEvent,
+        peer: &str,
+        namespace: Option<&str>,
+        mut facts: Map<String, Value>,
+    ) -> Result<(), StoreError> {
+        let mut object = [0; 16];
+        let digest = Sha256::digest(format!("peer {peer}"));
+        object
+            .iter_mut()
+            .zip(digest.as_slice())
+            .for_each(|(to, from)| *to = *from);
+        facts.insert("peer".to_owned(), Value::from(peer));
+        let new = self.announcement(event.as_str(), object, &Value::Object(facts))?;
+        self.queue(&new, namespace, None)
+    }
+
+    fn announcement(
+        &self,
+        event: &str,
+        object: [u8; 16],
+        facts: &Value,
+    ) -> Result<Announcement, StoreError> {
         let random = random::<10>().map_err(|e| StoreError::Io(e.to_string()))?;
         let event_id = format!("evt_{}", MemoryId::new(self.now, random));
         let body = json!({
             "id": event_id, "event": event, "occurred_at": self.now, "data": facts,
         });
+        Ok(Announcement {
+            event_id,
+            event: event.to_owned(),
+            object,
+            body: body.to_string(),
+        })
+    }
+
+    /// A subscriber with a filter does not get what has no such property.
+    fn queue(
+        &self,
+        new: &Announcement,
+        namespace: Option<&str>,
+        agent: Option<&str>,
+    ) -> Result<(), StoreError> {
         self.conn
             .prepare_cached(
-                "INSERT INTO outbox (subscription_id, event_id, event, object_id, body, state, due_us)
-                 VALUES (?1, ?2, ?3, ?4, ?5, 'pending', ?6)",
+                "INSERT INTO outbox (subscription_id, event_id, event, object_id, body, state,
+                                     due_us, blocked)
+                 SELECT s.id, ?1, ?2, ?3, ?4, 'pending', ?5,
+                        EXISTS (SELECT 1 FROM outbox AS e WHERE e.subscription_id = s.id
+                                AND e.object_id = ?3 AND e.state = 'pending')
+                 FROM subscriptions AS s
+                 WHERE (s.events = '[]'
+                        OR EXISTS (SELECT 1 FROM json_each(s.events) WHERE value = ?2))
+                   AND (s.namespace_filter IS NULL OR s.namespace_filter = ?6)
+                   AND (s.agent_filter IS NULL OR s.agent_filter = ?7)",
             )?
             .execute(params![
-                subscription.as_bytes().as_slice(),
-                event_id,
-                event,
-                object.as_bytes().as_slice(),
-                body.to_string(),
+                new.event_id,
+                new.event,
+                new.object.as_slice(),
+                new.body,
                 self.now.as_micros(),
+                namespace,
+                agent,
             ])?;
         Ok(())
     }
@@ -128,28 +169,74 @@ impl WriteContext<'_> {
     ///
     /// # Errors
     /// When there is no such subscription, or the database refuses.
-    pub fn send_test(&mut self, id: MemoryId) -> Result<(), StoreError> {
+    pub fn send_test(&mut self, id: MemoryId) -> Result<QueuedTest, StoreError> {
         self.read().subscription(id)?;
-        self.enqueue(id, "test", id, &json!({ "subscription_id": id }))
+        let random = random::<16>().map_err(|e| StoreError::Io(e.to_string()))?;
+        // An object of its own: a test waits for nothing.
+        let new = self.announcement(event::TEST, random, &json!({ "subscription_id": id }))?;
+        self.conn
+            .prepare_cached(
+                "INSERT INTO outbox (subscription_id, event_id, event, object_id, body, state, due_us)
+                 VALUES (?1, ?2, ?3, ?4, ?5, 'pending', ?6)",
+            )?
+            .execute(params![
+                id.as_bytes().as_slice(),
+                new.event_id,
+                new.event,
+                new.object.as_slice(),
+                new.body,
+                self.now.as_micros(),
+            ])?;
+        Ok(QueuedTest {
+            seq: self.conn.last_insert_rowid(),
+            event_id: new.event_id,
+        })
     }
 
-    /// Takes at most `limit` announcements for one subscriber that are due, and holds them for a
-    /// minute. Of each memory only the oldest is taken, so that the order is kept.
+    /// One turn of a subscriber's worker: notes how attempts ended, and hands out at most `limit`
+    /// announcements that are due, in one commit.
     ///
     /// # Errors
     /// When the database refuses.
-    pub fn claim(
+    pub fn take_turn(
         &mut self,
-        subscription: MemoryId,
+        id: MemoryId,
+        finished: &[Attempt],
         limit: usize,
-    ) -> Result<Vec<Delivery>, StoreError> {
+        schedule: &RetrySchedule,
+    ) -> Result<Turn, StoreError> {
+        let mut dead = 0;
+        for attempt in finished {
+            dead += u64::from(self.finish(attempt, schedule)?);
+        }
+        let subscription = match self.read().subscription(id) {
+            Ok(subscription) => subscription,
+            Err(StoreError::NotFound { .. }) => {
+                return Ok(Turn {
+                    subscription: None,
+                    due: Vec::new(),
+                    dead,
+                });
+            }
+            Err(error) => return Err(error),
+        };
+        let due = if subscription.active && limit > 0 {
+            self.claim(id, limit)?
+        } else {
+            Vec::new()
+        };
+        Ok(Turn {
+            subscription: Some(subscription),
+            due,
+            dead,
+        })
+    }
+
+    fn claim(&self, subscription: MemoryId, limit: usize) -> Result<Vec<Delivery>, StoreError> {
         let mut statement = self.conn.prepare_cached(
-            "SELECT o.seq, o.event_id, o.body FROM outbox AS o
-             WHERE o.subscription_id = ?1 AND o.state = 'pending' AND o.due_us <= ?2
-               AND NOT EXISTS (SELECT 1 FROM outbox AS e
-                    WHERE e.subscription_id = o.subscription_id AND e.object_id = o.object_id
-                      AND e.state = 'pending' AND e.seq < o.seq)
-             ORDER BY o.due_us LIMIT ?3",
+            "SELECT seq, event_id, body FROM outbox
+             WHERE subscription_id = ?1 AND state = 'pending' AND blocked = 0 AND due_us <= ?2
+             ORDER BY due_us, seq LIMIT ?3",
         )?;
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let rows = statement.query_map(
@@ -177,6 +264,20 @@ impl WriteContext<'_> {
         Ok(due)
     }
 
+    /// Gives back rows that were handed out and not tried.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub fn give_back(&mut self, rows: &[i64]) -> Result<(), StoreError> {
+        let mut statement = self.conn.prepare_cached(
+            "UPDATE outbox SET leased = 0, due_us = ?2 WHERE seq = ?1 AND state = 'pending'",
+        )?;
+        for seq in rows {
+            statement.execute(params![seq, self.now.as_micros()])?;
+        }
+        Ok(())
+    }
+
     /// Gives back what a node that was killed still held.
     ///
     /// # Errors
@@ -185,22 +286,28 @@ impl WriteContext<'_> {
         Ok(self
             .conn
             .prepare_cached(
-                "UPDATE outbox SET leased = 0, due_us = ?1 WHERE state = 'pending' AND leased = 1",
+                "UPDATE outbox SET leased = 0, due_us = ?1 WHERE leased = 1 AND state = 'pending'",
             )?
             .execute([self.now.as_micros()])?)
     }
 
-    /// Notes how an attempt ended: delivered, tried again later, or dead.
-    ///
-    /// # Errors
-    /// When the database refuses.
-    pub fn finish(&mut self, attempt: &Attempt) -> Result<(), StoreError> {
-        let attempts: i64 = self
+    /// Notes how an attempt ended: delivered, tried again later, or dead (then `true`).
+    fn finish(&self, attempt: &Attempt, schedule: &RetrySchedule) -> Result<bool, StoreError> {
+        let row: Option<(i64, Vec<u8>, Vec<u8>)> = self
             .conn
-            .prepare_cached("SELECT attempts + 1 FROM outbox WHERE seq = ?1")?
-            .query_row([attempt.seq], |row| row.get(0))?;
+            .prepare_cached(
+                "SELECT attempts + 1, subscription_id, object_id FROM outbox WHERE seq = ?1",
+            )?
+            .query_row([attempt.seq], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            })
+            .optional()?;
+        // The subscription was ended during the attempt, and everything of it is gone.
+        let Some((attempts, subscription, object)) = row else {
+            return Ok(false);
+        };
         let [spread] = random::<1>().map_err(|e| StoreError::Io(e.to_string()))?;
-        let next = backoff::next_delay_us(usize::try_from(attempts).unwrap_or(usize::MAX), spread);
+        let next = schedule.next_delay_us(usize::try_from(attempts).unwrap_or(usize::MAX), spread);
         let (state, due) = match (&attempt.error, next) {
             (None, _) => ("delivered", 0),
             (Some(_), Some(delay)) => ("pending", delay),
@@ -226,10 +333,20 @@ impl WriteContext<'_> {
                 attempt.status,
                 error
             ])?;
-        Ok(())
+        if state != "pending" {
+            self.conn
+                .prepare_cached(
+                    "UPDATE outbox SET blocked = 0 WHERE seq =
+                         (SELECT min(seq) FROM outbox WHERE subscription_id = ?1
+                          AND object_id = ?2 AND state = 'pending')",
+                )?
+                .execute(params![subscription, object])?;
+        }
+        Ok(state == "dead")
     }
 
-    /// Queues again what is dead or was delivered, between two places; returns how many.
+    /// Queues again what is dead or was delivered, between two places, and lets what waits for its
+    /// next attempt go now; returns how many rows that were.
     ///
     /// # Errors
     /// When there is no such subscription, or the database refuses.
@@ -241,103 +358,55 @@ impl WriteContext<'_> {
         delivered_too: bool,
     ) -> Result<usize, StoreError> {
         self.read().subscription(subscription)?;
-        Ok(self
+        let id = subscription.as_bytes().as_slice();
+        let now = self.now.as_micros();
+        let again = self
             .conn
             .prepare_cached(
                 "UPDATE outbox SET state = 'pending', attempts = 0, due_us = ?5, done_us = NULL
                  WHERE subscription_id = ?1 AND seq BETWEEN ?2 AND ?3
                    AND (state = 'dead' OR (?4 AND state = 'delivered'))",
             )?
-            .execute(params![
-                subscription.as_bytes().as_slice(),
-                from,
-                to,
-                delivered_too,
-                self.now.as_micros()
-            ])?)
+            .execute(params![id, from, to, delivered_too, now])?;
+        let sooner = self
+            .conn
+            .prepare_cached(
+                "UPDATE outbox SET due_us = ?4
+                 WHERE subscription_id = ?1 AND seq BETWEEN ?2 AND ?3
+                   AND state = 'pending' AND leased = 0 AND due_us > ?4",
+            )?
+            .execute(params![id, from, to, now])?;
+        // What comes back may stand before what waits already.
+        self.conn
+            .prepare_cached(
+                "UPDATE outbox SET blocked = 1 - blocked
+                 WHERE subscription_id = ?1 AND state = 'pending' AND blocked <> EXISTS
+                     (SELECT 1 FROM outbox AS e WHERE e.subscription_id = outbox.subscription_id
+                      AND e.object_id = outbox.object_id AND e.state = 'pending'
+                      AND e.seq < outbox.seq)",
+            )?
+            .execute(params![id])?;
+        Ok(again + sooner)
     }
 
-    /// Forgets what was delivered more than a week ago.
+    /// Forgets what was delivered more than a week ago, and secrets that sign no more.
     ///
     /// # Errors
     /// When the database refuses.
-    pub fn forget_delivered(&mut self) -> Result<usize, StoreError> {
+    pub fn clean_outbox(&mut self) -> Result<usize, StoreError> {
         let oldest = self.now.plus_seconds(-KEPT_S).as_micros();
+        self.conn
+            .prepare_cached(
+                "UPDATE subscriptions SET old_secret = NULL, old_until_us = NULL
+                 WHERE old_until_us <= ?1",
+            )?
+            .execute([self.now.as_micros()])?;
         Ok(self
             .conn
-            .prepare_cached("DELETE FROM outbox WHERE state = 'delivered' AND done_us < ?1")?
+            .prepare_cached(
+                "DELETE FROM outbox
+                 WHERE state <> 'pending' AND state = 'delivered' AND done_us < ?1",
+            )?
             .execute([oldest])?)
-    }
-}
-
-impl ReadContext<'_> {
-    /// The last announcements to a subscriber, newest first; `state`: only those.
-    ///
-    /// # Errors
-    /// When there is no such subscription, or the database cannot be read.
-    pub fn deliveries(
-        &self,
-        subscription: MemoryId,
-        state: Option<&str>,
-        limit: usize,
-    ) -> Result<Vec<DeliveryView>, StoreError> {
-        self.subscription(subscription)?;
-        let mut statement = self.conn.prepare_cached(
-            "SELECT seq, event_id, event, state, attempts, last_status, last_error, due_us
-             FROM outbox WHERE subscription_id = ?1 AND (?2 IS NULL OR state = ?2)
-             ORDER BY seq DESC LIMIT ?3",
-        )?;
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let rows = statement.query_map(
-            params![subscription.as_bytes().as_slice(), state, limit],
-            |row| {
-                Ok(DeliveryView {
-                    seq: row.get(0)?,
-                    event_id: row.get(1)?,
-                    event: row.get(2)?,
-                    state: row.get(3)?,
-                    attempts: row.get(4)?,
-                    last_status: row.get(5)?,
-                    last_error: row.get(6)?,
-                    due_at: Timestamp::from_micros(row.get(7)?),
-                })
-            },
-        )?;
-        rows.map(|row| row.map_err(StoreError::from)).collect()
-    }
-
-    /// Whether something is due for a subscriber.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
-    pub fn has_due(&self, subscription: MemoryId) -> Result<bool, StoreError> {
-        let mut statement = self.conn.prepare_cached(
-            "SELECT 1 FROM outbox WHERE state = 'pending' AND due_us <= ?2
-               AND subscription_id = ?1 LIMIT 1",
-        )?;
-        Ok(statement.exists(params![
-            subscription.as_bytes().as_slice(),
-            self.now.as_micros()
-        ])?)
-    }
-
-    /// Counts the outbox.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
-    pub fn outbox_counts(&self) -> Result<OutboxCounts, StoreError> {
-        let mut statement = self.conn.prepare_cached(
-            "SELECT (SELECT count(*) FROM subscriptions),
-                    coalesce(sum(state = 'pending'), 0), coalesce(sum(state = 'delivered'), 0),
-                    coalesce(sum(state = 'dead'), 0) FROM outbox",
-        )?;
-        Ok(statement.query_row([], |row| {
-            Ok(OutboxCounts {
-                subscriptions: row.get(0)?,
-                pending: row.get(1)?,
-                delivered: row.get(2)?,
-                dead: row.get(3)?,
-            })
-        })?)
     }
 }

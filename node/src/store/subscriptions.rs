@@ -1,6 +1,7 @@
 //! Who is told of changes, and how each delivery to them is signed.
 
 use rusqlite::{OptionalExtension as _, Row, params};
+use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
 
 use super::error::StoreError;
@@ -25,7 +26,7 @@ pub struct NewSubscription {
     /// How the header of ai-memory is keyed.
     pub profile: Profile,
     /// The secret; it is shown to nobody after this.
-    pub secret: String,
+    pub secret: SecretString,
 }
 
 /// A subscription. Its secrets are for signing only.
@@ -47,8 +48,8 @@ pub struct Subscription {
     pub active: bool,
     /// When it was made.
     pub created_at: Timestamp,
-    secret: String,
-    old_secret: Option<(String, Timestamp)>,
+    secret: SecretString,
+    old_secret: Option<(SecretString, Timestamp)>,
 }
 
 impl std::fmt::Debug for Subscription {
@@ -63,39 +64,26 @@ impl std::fmt::Debug for Subscription {
 impl Subscription {
     /// The secret that signs.
     #[must_use]
-    pub fn secret(&self) -> &str {
+    pub fn secret(&self) -> &SecretString {
         &self.secret
     }
 
     /// The secret before the last rotation, while both sign.
     #[must_use]
-    pub fn old_secret(&self, now: Timestamp) -> Option<&str> {
+    pub fn old_secret(&self, now: Timestamp) -> Option<&SecretString> {
         self.old_secret
             .as_ref()
             .filter(|(_, until)| now < *until)
-            .map(|(old, _)| old.as_str())
+            .map(|(old, _)| old)
     }
 
     /// Names the secret without telling it: the first 16 hex digits of its SHA-256.
     #[must_use]
     pub fn secret_hash(&self) -> String {
-        hex::encode(Sha256::digest(self.secret.as_bytes()))
+        hex::encode(Sha256::digest(self.secret.expose_secret()))
             .chars()
             .take(16)
             .collect()
-    }
-
-    /// Whether this announcement is for this subscriber.
-    pub(super) fn wants(&self, event: &str, namespace: &str, agent: &str) -> bool {
-        (self.events.is_empty() || self.events.iter().any(|wanted| wanted == event))
-            && self
-                .namespace_filter
-                .as_deref()
-                .is_none_or(|wanted| wanted == namespace)
-            && self
-                .agent_filter
-                .as_deref()
-                .is_none_or(|wanted| wanted == agent)
     }
 }
 
@@ -105,7 +93,7 @@ const COLUMNS: &str = "id, url, events, namespace_filter, agent_filter, profile,
 fn subscription_of(row: &Row<'_>) -> Result<Subscription, StoreError> {
     let events: String = row.get(2)?;
     let profile: String = row.get(5)?;
-    let old: Option<String> = row.get(9)?;
+    let old = row.get::<_, Option<String>>(9)?.map(SecretString::from);
     let until: Option<i64> = row.get(10)?;
     Ok(Subscription {
         id: MemoryId::from_bytes(row.get(0)?),
@@ -117,7 +105,7 @@ fn subscription_of(row: &Row<'_>) -> Result<Subscription, StoreError> {
             .ok_or_else(|| StoreError::damaged(format!("`{profile}` is no profile")))?,
         active: row.get(6)?,
         created_at: Timestamp::from_micros(row.get(7)?),
-        secret: row.get(8)?,
+        secret: row.get::<_, String>(8)?.into(),
         old_secret: old.zip(until.map(Timestamp::from_micros)),
     })
 }
@@ -176,7 +164,7 @@ impl WriteContext<'_> {
                 new.namespace_filter,
                 new.agent_filter,
                 new.profile.as_str(),
-                new.secret,
+                new.secret.expose_secret(),
                 self.now.as_micros(),
             ])?;
         let facts = [("id", id.to_string()), ("url", new.url.clone())];
@@ -212,7 +200,7 @@ impl WriteContext<'_> {
     pub fn rotate_secret(
         &mut self,
         id: MemoryId,
-        secret: &str,
+        secret: &SecretString,
         overlap_s: i64,
     ) -> Result<Subscription, StoreError> {
         let until = self.now.plus_seconds(overlap_s).as_micros();
@@ -220,7 +208,7 @@ impl WriteContext<'_> {
             "UPDATE subscriptions SET old_secret = secret, old_until_us = ?3, secret = ?2
              WHERE id = ?1",
             id,
-            &[&secret, &until],
+            &[&secret.expose_secret(), &until],
         )?;
         self.read().subscription(id)
     }

@@ -45,6 +45,9 @@ pub enum DeliveryRefusal {
     /// The signature header is not `sha256=` and 64 hex digits.
     #[error("the signature is not `sha256=` and 64 hex digits")]
     Malformed,
+    /// The header holds no `v1,` signature.
+    #[error("the header holds no signature that begins with `v1,` and goes on in base64")]
+    MalformedStandard,
     /// The timestamp is outside the window.
     #[error("the timestamp is {0} seconds away from now")]
     OutsideWindow(i64),
@@ -85,16 +88,20 @@ pub fn memory_signature(secret: &str, profile: Profile, timestamp: i64, body: &[
 /// One value of `webhook-signature`, for one secret.
 #[must_use]
 pub fn standard_signature(secret: &str, id: &str, timestamp: i64, body: &[u8]) -> String {
+    let mac = standard_mac(secret, id, timestamp, body);
+    format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
+}
+
+fn standard_mac(secret: &str, id: &str, timestamp: i64, body: &[u8]) -> Hmac<Sha256> {
     let decoded = secret
         .strip_prefix("whsec_")
         .and_then(|text| STANDARD.decode(text).ok());
     let key = decoded.unwrap_or_else(|| secret.as_bytes().to_vec());
     let timestamp = timestamp.to_string();
-    let mac = hmac_of(
+    hmac_of(
         &key,
         &[id.as_bytes(), b".", timestamp.as_bytes(), b".", body],
-    );
-    format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()))
+    )
 }
 
 /// Checks a delivery by `X-AI-Memory-Signature` and `X-AI-Memory-Timestamp`, in constant time.
@@ -121,8 +128,43 @@ pub fn verify(
     );
     mac.verify_slice(&given)
         .map_err(|_| DeliveryRefusal::Mismatch)?;
+    within(window_s, now, timestamp)
+}
+
+/// Checks a delivery by `webhook-id`, `webhook-timestamp` and `webhook-signature`; one signature
+/// that fits is enough, as there are two during a rotation.
+///
+/// # Errors
+/// When the timestamp is more than `window_s` seconds away from `now`, or no signature fits.
+pub fn verify_standard(
+    secret: &str,
+    id: &str,
+    signatures: &str,
+    timestamp: i64,
+    body: &[u8],
+    now: i64,
+    window_s: i64,
+) -> Result<(), DeliveryRefusal> {
+    let given: Vec<Vec<u8>> = signatures
+        .split_ascii_whitespace()
+        .filter_map(|one| STANDARD.decode(one.strip_prefix("v1,")?).ok())
+        .collect();
+    if given.is_empty() {
+        return Err(DeliveryRefusal::MalformedStandard);
+    }
+    let mac = standard_mac(secret, id, timestamp, body);
+    if !given
+        .iter()
+        .any(|one| mac.clone().verify_slice(one).is_ok())
+    {
+        return Err(DeliveryRefusal::Mismatch);
+    }
+    within(window_s, now, timestamp)
+}
+
+fn within(window_s: i64, now: i64, timestamp: i64) -> Result<(), DeliveryRefusal> {
     let away = now.saturating_sub(timestamp);
-    if away.abs() > window_s {
+    if away.saturating_abs() > window_s {
         return Err(DeliveryRefusal::OutsideWindow(away));
     }
     Ok(())
@@ -189,5 +231,26 @@ mod tests {
             br#"{"test": 2432232314}"#,
         );
         assert_eq!(signature, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
+    }
+
+    #[test]
+    fn one_of_two_standard_signatures_is_enough_and_none_is_not() {
+        let (id, at) = ("evt_1", 1_700_000_000);
+        let own = standard_signature(SECRET, id, at, BODY);
+        let other = standard_signature("another", id, at, BODY);
+        let check = |signatures: &str, id: &str, now| {
+            verify_standard(SECRET, id, signatures, at, BODY, now, 300)
+        };
+        assert_eq!(check(&format!("{other} {own}"), id, at), Ok(()));
+        assert_eq!(check(&other, id, at), Err(DeliveryRefusal::Mismatch));
+        assert_eq!(check(&own, "evt_2", at), Err(DeliveryRefusal::Mismatch));
+        assert_eq!(
+            check(&own, id, at + 301),
+            Err(DeliveryRefusal::OutsideWindow(301))
+        );
+        for none in ["", "v1", "v1a,xx", "sha256=00"] {
+            let refused = check(none, id, at);
+            assert_eq!(refused, Err(DeliveryRefusal::MalformedStandard), "{none}");
+        }
     }
 }

@@ -9,6 +9,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use url::{Host, Url};
 
+use super::resolve::Resolve;
+
 /// A network that the operator has allowed, such as `127.0.0.0/8`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Network {
@@ -190,11 +192,17 @@ impl Target {
     ///
     /// # Errors
     /// When the name has no address, or one that is not public.
-    pub async fn resolve(&self, policy: &TargetPolicy) -> Result<Vec<SocketAddr>, TargetRefusal> {
-        let found = tokio::net::lookup_host((self.host(), self.port))
+    pub async fn resolve(
+        &self,
+        resolver: &dyn Resolve,
+        policy: &TargetPolicy,
+    ) -> Result<Vec<SocketAddr>, TargetRefusal> {
+        let found = resolver
+            .resolve(&self.host(), self.port)
             .await
             .map_err(|error| TargetRefusal::Unresolved(error.to_string()))?;
         let judged: Vec<SocketAddr> = found
+            .into_iter()
             .map(|address| Ok(SocketAddr::new(policy.judge(address.ip())?, address.port())))
             .collect::<Result<_, TargetRefusal>>()?;
         if judged.is_empty() {

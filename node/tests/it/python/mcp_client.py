@@ -8,7 +8,10 @@ from mcp import Client, StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
 
 TOOLS = {"memory_store", "memory_recall", "memory_search", "memory_list", "memory_get",
-         "memory_update", "memory_delete", "memory_link", "memory_subscribe", "memory_export"}
+         "memory_update", "memory_delete", "memory_link", "memory_export",
+         "memory_subscribe", "memory_subscriptions", "memory_unsubscribe",
+         "memory_subscription_pause", "memory_subscription_resume", "memory_subscription_rotate",
+         "memory_subscription_test", "memory_deliveries", "memory_replay"}
 
 
 async def drive(client, mark):
