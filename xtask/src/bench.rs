@@ -12,13 +12,14 @@ mod federation;
 mod measure;
 #[cfg(feature = "engineer")]
 mod verify;
+mod webhooks;
 
 use std::process::{ExitCode, ExitStatus};
 
 use anyhow::Context as _;
 
 use crate::bootstrap;
-use crate::cli::{BenchArgs, Measurement, SoakArgs};
+use crate::cli::{BenchArgs, Measurement, SoakArgs, Soaked};
 use crate::outcome::{FALSE, HOLDS, NO_VERDICT};
 use crate::shell::{self, Program};
 use crate::tidy;
@@ -30,11 +31,15 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<ExitCode> {
             with_the_library(args)
         }
         Measurement::Node => node(&args.arguments),
+        Measurement::Webhooks => webhooks::measure(&args.arguments),
     }
 }
 
 /// Kills the node under load and looks for lost writes: the tests of a power cut, made long.
 pub(crate) fn soak(args: &SoakArgs) -> anyhow::Result<ExitCode> {
+    if args.what == Soaked::Webhooks {
+        return webhooks::soak();
+    }
     // Other points in time in each run; the tests print the seed, and `--seed` repeats it.
     let seed = args.seed.unwrap_or_else(std::process::id);
     let status = cargo()

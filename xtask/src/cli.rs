@@ -95,17 +95,31 @@ pub(crate) enum Measurement {
     Federation,
     /// `verify` against the tools that each do a part of it
     Verify,
+    /// Deliveries a second, what they add to a store, memory with a long queue
+    Webhooks,
 }
 
 /// How long `soak` tortures.
 #[derive(Debug, Args)]
 pub(crate) struct SoakArgs {
+    /// What may not get lost
+    #[arg(value_enum, default_value_t = Soaked::Store)]
+    pub(crate) what: Soaked,
     /// How often the node is killed in the middle of writes
     #[arg(long, default_value_t = 200)]
     pub(crate) kills: u32,
     /// Begins the random numbers that choose the moments; the tests print the one they took
     #[arg(long)]
     pub(crate) seed: Option<u32>,
+}
+
+/// What `soak` looks for after each kill.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Soaked {
+    /// Writes that were acknowledged
+    Store,
+    /// Announcements: 10,000 of them, while the node is killed fifty times
+    Webhooks,
 }
 
 /// What `fuzz` feeds.
