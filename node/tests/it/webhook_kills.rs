@@ -244,7 +244,7 @@ fn a_node_that_is_killed_again_and_again_loses_no_announcement() {
         ("deliveries to the failing receiver".to_owned(), half.len()),
         ("of these refused by it".to_owned(), failed),
         (
-            "given up after ten attempts, and replayed".to_owned(),
+            "sent again by a replay: dead, or waiting meanwhile".to_owned(),
             usize::try_from(replayed).unwrap(),
         ),
         ("lost".to_owned(), 0),
