@@ -10,6 +10,7 @@ use super::set::VersionSet;
 use super::status::{Board, Counters, PeerView, PeersView};
 use super::trust::{Changed, Trust};
 use crate::store::{Store, StoreError};
+use crate::webhook::event::PeerEvent;
 
 /// Ranges of the log whose origin is remembered; a range is one write.
 const ORIGINS: usize = 4096;
@@ -135,10 +136,12 @@ impl Hub {
             self.store
                 .write(move |write| {
                     for peer in &removed {
-                        write.record("peer.removed", facts(peer))?;
+                        let name = peer.fingerprint.to_string();
+                        write.note_peer(PeerEvent::Removed, &name, facts(peer))?;
                     }
                     for peer in &added {
-                        write.record("peer.added", facts(peer))?;
+                        let name = peer.fingerprint.to_string();
+                        write.note_peer(PeerEvent::Added, &name, facts(peer))?;
                     }
                     Ok(())
                 })

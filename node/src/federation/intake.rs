@@ -14,6 +14,7 @@ use crate::identity::admit::{self, AdmittedVersion, Refused, WireVersion};
 use crate::identity::authors::Authors;
 use crate::identity::keys::AuthorKey;
 use crate::store::{StoreError, Way};
+use crate::webhook::event::PeerEvent;
 
 /// Versions in one write.
 const PIECE: usize = 500;
@@ -105,7 +106,13 @@ impl Hub {
                 .write(|| {
                     let piece = std::sync::Arc::clone(&piece);
                     move |write: &mut crate::store::WriteContext<'_>| {
-                        Ok((write.ingest(&piece)?, write.last_seq()))
+                        let ingested = write.ingest(&piece)?;
+                        if ingested.taken > 0 {
+                            let many = ("versions".to_owned(), ingested.taken.into());
+                            let (name, facts) = (peer.to_string(), [many].into_iter().collect());
+                            write.announce_peer(PeerEvent::Synced, &name, None, facts)?;
+                        }
+                        Ok((ingested, write.last_seq()))
                     }
                 })
                 .await?;
@@ -147,7 +154,7 @@ impl Hub {
                             ("peer", peer.to_string()),
                             ("reason", (*reason).to_owned()),
                         ];
-                        write.record("versions.quarantined", facts)?;
+                        write.note_peer(PeerEvent::Quarantined, &peer.to_string(), facts)?;
                     }
                     if let Some((epoch, after)) = cursor {
                         write.set_peer_cursor(&peer, &epoch, after)?;

@@ -28,6 +28,7 @@ use super::reconcile;
 use super::set::VersionSet;
 use super::status::count;
 use crate::store::{StoreError, Way};
+use crate::webhook::event::PeerEvent;
 
 /// From the first byte to the end of the handshake.
 const HANDSHAKE: Duration = Duration::from_secs(5);
@@ -130,7 +131,10 @@ async fn serve(hub: Arc<Hub>, connection: Accepted, stop: CancellationToken) {
         let noted = peer.clone();
         let recorded = hub
             .store
-            .write(move |write| write.record("peer.accepted", facts(&noted)))
+            .write(move |write| {
+                let name = noted.fingerprint.to_string();
+                write.note_peer(PeerEvent::Accepted, &name, facts(&noted))
+            })
             .await;
         if let Err(error) = recorded {
             tracing::warn!(%error, "federation: the transcript was not written");
@@ -186,7 +190,10 @@ impl Refusals {
         ];
         let recorded = hub
             .store
-            .write(move |write| write.record("peer.refused", facts))
+            .write(move |write| {
+                // Nobody knows who it was: only where it came from.
+                write.note_peer(PeerEvent::Refused, &address.to_string(), facts)
+            })
             .await;
         if let Err(error) = recorded {
             tracing::warn!(%error, "federation: the transcript was not written");

@@ -114,6 +114,29 @@ impl WriteContext<'_> {
         self.queue(&new, namespace, None)
     }
 
+    /// Records what happened with a peer in the transcript, and announces it, with the same facts.
+    ///
+    /// # Errors
+    /// When the database refuses.
+    pub fn note_peer<'d>(
+        &mut self,
+        event: PeerEvent,
+        peer: &str,
+        detail: impl IntoIterator<Item = (&'d str, String)>,
+    ) -> Result<(), StoreError> {
+        let detail: Vec<(&str, String)> = detail.into_iter().collect();
+        let facts = detail
+            .iter()
+            .map(|(name, fact)| ((*name).to_owned(), Value::from(fact.as_str())))
+            .collect();
+        let action = match event {
+            PeerEvent::Quarantined => "versions.quarantined",
+            other => other.as_str(),
+        };
+        self.record(action, detail)?;
+        self.announce_peer(event, peer, None, facts)
+    }
+
     fn announcement(
         &self,
         event: &str,

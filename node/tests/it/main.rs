@@ -40,6 +40,7 @@ mod verify_export;
 mod webhook_kills;
 mod webhook_operator;
 mod webhook_outages;
+mod webhook_peers;
 mod webhook_receivers;
 mod webhook_secrets;
 mod webhook_targets;
