@@ -9,7 +9,8 @@ use verify::{
     rebuild::{
         self, Engine, carry,
         fetch::update::{self, Update},
-        inputs::{self, InputError, Trees},
+        input_error::InputError,
+        inputs::{self, Trees},
         pins::Pins,
         progress::Standard,
     },

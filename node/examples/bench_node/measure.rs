@@ -101,7 +101,7 @@ async fn fill(server: &Server, memories: u64, marked: u64, texts: &Texts) -> Vec
         let named = answer["ids"].as_array().into_iter().flatten();
         let sampled = named.filter_map(Value::as_str).map(str::to_owned);
         ids.extend(sampled.take(SAMPLED));
-        if (start + BATCH) % 100_000 == 0 {
+        if (start + BATCH).is_multiple_of(100_000) {
             eprintln!(
                 "{}: {} memories after {:.1} s",
                 server.name,

@@ -83,7 +83,7 @@ impl Connection {
     ///
     /// # Errors
     /// When nobody answers, or somebody else does.
-    pub async fn open(hub: &Hub, peer: &Peer, address: &str) -> Result<Self, DialError> {
+    pub async fn dial(hub: &Hub, peer: &Peer, address: &str) -> Result<Self, DialError> {
         let config = tls::client_config(&hub.own, peer.fingerprint)?;
         let unreachable = |why: String| DialError::Unreachable {
             address: address.to_owned(),

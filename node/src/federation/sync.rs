@@ -125,7 +125,7 @@ impl Step {
     /// One round; `true`: both have the same versions.
     async fn round(&mut self) -> Result<bool, DialError> {
         if self.connection.as_ref().is_none_or(Connection::is_closed) {
-            let opened = Connection::open(&self.hub, &self.peer, &self.address).await?;
+            let opened = Connection::dial(&self.hub, &self.peer, &self.address).await?;
             self.connection = Some(opened);
         }
         let last = self.pull().await?;

@@ -137,7 +137,7 @@ fn evaluated(settings: &str) -> Option<Result<Value, String>> {
 fn written(value: &Value) -> Vec<String> {
     match value {
         Value::Bool(yes) => vec![if *yes { "yes" } else { "no" }.to_owned()],
-        Value::Array(items) if items.iter().all(|item| is_plain(item)) => {
+        Value::Array(items) if items.iter().all(is_plain) => {
             vec![
                 items
                     .iter()
