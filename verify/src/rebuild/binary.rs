@@ -154,7 +154,8 @@ fn parse_glibc(text: &str) -> Option<GlibcVersion> {
 }
 
 /// Printable runs that begin with a forbidden path. A program may name `/tmp/` itself, so a path
-/// counts only where a file name with an ending of source code follows.
+/// counts only where it is one of the store's, or where a file of source or object code follows.
+/// Constants of a program stand one after the other without a gap; that makes no path.
 fn leaked_paths(bytes: &[u8]) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for start in memchr::memchr_iter(b'/', bytes) {
@@ -169,7 +170,7 @@ fn leaked_paths(bytes: &[u8]) -> BTreeSet<String> {
             .min(300);
         let text = String::from_utf8_lossy(&rest[..end]).into_owned();
         let preceded = start > 0 && is_path_byte(bytes[start - 1]) && bytes[start - 1] != b'=';
-        let certain = *prefix == "/nix/store/" && text.len() > prefix.len() + 32;
+        let certain = *prefix == "/nix/store/" && names_store_object(&text[prefix.len()..]);
         if certain || (!preceded && names_source(&text)) {
             found.insert(text);
         }
@@ -184,12 +185,23 @@ fn is_path_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"/._-+".contains(&byte)
 }
 
+/// 32 digits of Nix's base 32, a hyphen, and a name.
+fn names_store_object(name: &str) -> bool {
+    let digit = |b: &u8| b"0123456789abcdfghijklmnpqrsvwxyz".contains(b);
+    let name = name.as_bytes();
+    name.len() > 33 && name[..32].iter().all(digit) && name[32] == b'-'
+}
+
+/// A file's name with one of these endings, in a folder whose path has no empty part.
 fn names_source(path: &str) -> bool {
     [".rs", ".c", ".h", ".S", ".o", ".so", ".a", ".rlib"]
         .iter()
         .any(|ending| {
             path.match_indices(ending).any(|(at, _)| {
-                !path[at + ending.len()..].starts_with(|c: char| c.is_ascii_alphanumeric())
+                let word = |c: char| c.is_ascii_alphanumeric();
+                path[..at].ends_with(|c| word(c) || c == '_' || c == '-')
+                    && !path[..at].contains("//")
+                    && !path[at + ending.len()..].starts_with(word)
             })
         })
 }
@@ -207,6 +219,13 @@ mod tests {
         );
         let store = b"\0/nix/store/2ywsxk102dglmm9fklvqspmmbsfjr8qf-root/lib\0";
         assert_eq!(leaked_paths(store).len(), 1);
+        // Constants that stand side by side: this very table, as a compiler may lay it out.
+        for constants in [
+            &b"\0/nix/store//home//root//build//tmp/.rs.c.h.S.o.so.a.rlibGLIBC_firstsecondthe\0"[..],
+            b"\0/nix/store//private/var//var/folders//tmp//github/workspace/._-\0",
+        ] {
+            assert_eq!(leaked_paths(constants), BTreeSet::new());
+        }
         // The standard library names its own dependencies so; that is no path of a machine.
         assert!(leaked_paths(b"\0/rust/deps/gimli/src/read.rs\0").is_empty());
     }
