@@ -84,7 +84,7 @@ fn node(arguments: &[String]) -> anyhow::Result<ExitCode> {
              0.6.4 with SQLCipher has its own defaults. Syncs and CPU are the server's, for one \
              request; memory is its peak.\n\n{rows}"
         );
-        document::put("node", "The node", &text)?;
+        document::put("bench node", "The node", &text)?;
     }
     Ok(code(status))
 }

@@ -78,7 +78,7 @@ pub(super) fn run() -> anyhow::Result<ExitCode> {
         }
     }
     let table = table(&rows, &head.to_string(), &document::machine()?);
-    document::put("build", "The hermetic build", &table)?;
+    document::put("bench build", "The hermetic build", &table)?;
     talk::answer(&table)?;
     Ok(ExitCode::from(HOLDS))
 }

@@ -9,8 +9,9 @@ use crate::tidy;
 
 const DOCUMENT: &str = "docs/benchmarks.md";
 
-/// Replaces what an earlier run of this measurement wrote; the first time it goes to the end.
-pub(super) fn put(measurement: &str, heading: &str, table: &str) -> anyhow::Result<()> {
+/// Replaces what an earlier run of the same task wrote; the first time it goes to the end. `task` is
+/// what stands behind `cargo xtask`, such as `bench build`.
+pub(super) fn put(task: &str, heading: &str, table: &str) -> anyhow::Result<()> {
     let document = tidy::workspace_root().join(DOCUMENT);
     let text = match fs::read_to_string(&document) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => "# Benchmarks\n".to_owned(),
@@ -19,7 +20,7 @@ pub(super) fn put(measurement: &str, heading: &str, table: &str) -> anyhow::Resu
     if let Some(folder) = document.parent() {
         fs::create_dir_all(folder).context("making the folder of the documents")?;
     }
-    fs::write(&document, placed(&text, measurement, heading, table))
+    fs::write(&document, placed(&text, task, heading, table))
         .with_context(|| format!("writing `{DOCUMENT}`"))
 }
 
@@ -31,9 +32,9 @@ pub(super) fn machine() -> anyhow::Result<String> {
     Ok(format!("{cores} cores, {system}, {rustc}"))
 }
 
-fn placed(text: &str, measurement: &str, heading: &str, table: &str) -> String {
-    let begin = format!("<!-- cargo xtask bench {measurement} -->");
-    let end = format!("<!-- end of cargo xtask bench {measurement} -->");
+fn placed(text: &str, task: &str, heading: &str, table: &str) -> String {
+    let begin = format!("<!-- cargo xtask {task} -->");
+    let end = format!("<!-- end of cargo xtask {task} -->");
     let block = format!("{begin}\n{table}{end}");
     match text.split_once(&begin) {
         Some((before, rest)) => {
@@ -50,9 +51,14 @@ mod tests {
 
     #[test]
     fn a_second_measurement_replaces_the_first_and_nothing_else() {
-        let once = placed("# Benchmarks\n\nWords.\n", "build", "Building", "| a |\n");
-        let more = placed(&once, "verify", "Verifying", "| c |\n");
-        let twice = placed(&more, "build", "Building", "| b |\n");
+        let once = placed(
+            "# Benchmarks\n\nWords.\n",
+            "bench build",
+            "Building",
+            "| a |\n",
+        );
+        let more = placed(&once, "bench verify", "Verifying", "| c |\n");
+        let twice = placed(&more, "bench build", "Building", "| b |\n");
         for kept in ["Words.", "| b |", "| c |", "## Verifying"] {
             assert!(twice.contains(kept), "{kept} is not in {twice}");
         }

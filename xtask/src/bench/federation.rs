@@ -20,7 +20,7 @@ pub(super) fn run(arguments: &[String]) -> anyhow::Result<ExitCode> {
         "{}. Two nodes in one process, so both share the cores.\n\n{table}",
         document::machine()?
     );
-    document::put("federation", "Federation", &text)?;
+    document::put("bench federation", "Federation", &text)?;
     talk::answer(&text)?;
     Ok(ExitCode::from(HOLDS))
 }

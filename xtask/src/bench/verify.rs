@@ -38,7 +38,7 @@ pub(super) fn run(arguments: &[String]) -> anyhow::Result<ExitCode> {
     })?;
     let aims = aims(&subjects, &measured);
     let table = table(&released, &subjects, &measured, &aims)?;
-    document::put("verify", "Verifying", &table)?;
+    document::put("bench verify", "Verifying", &table)?;
     talk::answer(&table)?;
     let reached = aims.iter().all(|aim| aim.reached);
     Ok(ExitCode::from(if reached { HOLDS } else { FALSE }))

@@ -28,7 +28,7 @@ pub(super) fn soak() -> anyhow::Result<ExitCode> {
         .env("HALLMARK_TABLE", &table)
         .status()?;
     if status.success() {
-        put(&table, "soak-webhooks", "Webhooks of a node that is killed")?;
+        put(&table, "soak webhooks", "Webhooks of a node that is killed")?;
     }
     Ok(code(status))
 }
@@ -49,7 +49,7 @@ pub(super) fn measure(arguments: &[String]) -> anyhow::Result<ExitCode> {
         .args(arguments)
         .status()?;
     if status.success() {
-        put(&table, "webhooks", "Webhooks")?;
+        put(&table, "bench webhooks", "Webhooks")?;
     }
     Ok(code(status))
 }
@@ -64,11 +64,11 @@ fn forget(table: &std::path::Path) -> anyhow::Result<()> {
     }
 }
 
-fn put(table: &std::path::Path, measurement: &str, heading: &str) -> anyhow::Result<()> {
+fn put(table: &std::path::Path, task: &str, heading: &str) -> anyhow::Result<()> {
     let rows = fs::read_to_string(table)
         .with_context(|| format!("reading the measured table `{}`", table.display()))?;
     let text = format!("{}.\n\n{rows}", document::machine()?);
-    document::put(measurement, heading, &text)?;
+    document::put(task, heading, &text)?;
     talk::answer(&text)?;
     Ok(())
 }
