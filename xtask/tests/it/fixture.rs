@@ -274,27 +274,34 @@ impl Workspace {
         self.xtask(&arguments)
     }
 
-    /// `nix build` of an output of this workspace's flake, in the sandbox; gives the store path.
-    pub(crate) fn nix_build(&self, output: &str, more: &[&str]) -> PathBuf {
+    /// Nix with the sandbox, without any binary cache, and without build users where there are none.
+    pub(crate) fn nix(&self, arguments: &[&str]) -> String {
         let mut command = Command::new("nix");
         command
             .args(["--extra-experimental-features", "nix-command flakes"])
-            .args(["build", "--no-link", "--json"])
-            .args([
-                "--option",
-                "sandbox",
-                "true",
-                "--option",
-                "substitute",
-                "false",
-            ])
-            .args(["--option", "build-users-group", ""])
-            .args(more)
-            .arg(output);
-        let built = self.prepare(command, &[]).output().unwrap();
-        assert!(built.status.success(), "nix build: {}", talk(&built));
-        let answer: serde_json::Value = serde_json::from_slice(&built.stdout).unwrap();
-        answer[0]["outputs"]["out"].as_str().unwrap().into()
+            .args(["--option", "sandbox", "true"])
+            .args(["--option", "sandbox-fallback", "false"])
+            .args(["--option", "substitute", "false"])
+            .current_dir(self.path());
+        let groups = fs::read_to_string("/etc/group").unwrap();
+        if !groups.lines().any(|line| line.starts_with("nixbld:")) {
+            command.args(["--option", "build-users-group", ""]);
+        }
+        let output = command.args(arguments).output().unwrap();
+        assert!(
+            output.status.success(),
+            "nix {arguments:?}: {}",
+            talk(&output)
+        );
+        answer(&output)
+    }
+
+    /// `nix build` of an output of this workspace's flake; gives the store path.
+    pub(crate) fn nix_build(&self, output: &str, more: &[&str]) -> PathBuf {
+        let mut arguments = vec!["build", "--no-link", "--json", output];
+        arguments.extend(more);
+        let built: serde_json::Value = serde_json::from_str(&self.nix(&arguments)).unwrap();
+        built[0]["outputs"]["out"].as_str().unwrap().into()
     }
 
     fn prepare(&self, mut command: Command, variables: &[(&str, &str)]) -> Command {
