@@ -9,7 +9,7 @@ use crate::cli::{Common, DbCommand};
 use crate::clock::{Clock as _, SystemClock};
 use crate::exit::Failure;
 use crate::passphrase::{self, Source};
-use crate::store::{self, Adopted, CheckReport};
+use crate::store::{self, Adopted, CheckReport, RefusedRow};
 
 /// Runs one of them.
 ///
@@ -120,19 +120,45 @@ fn encrypt(common: &Common, file: &Path) -> Result<(), Failure> {
         opened.close();
         made?;
     }
-    let (text, document) = match adopted {
-        Adopted::Whole => (
-            "the whole database was taken".to_owned(),
-            json!({ "whole": true }),
-        ),
-        Adopted::Rows { taken, refused } => (
-            format!("{taken} memories were taken, {refused} refused"),
-            json!({ "taken": taken, "refused": refused }),
-        ),
-    };
-    let text = format!(
-        "{text}\n`{}` is as it was, and not encrypted: remove it when you are sure",
+    let left = format!(
+        "`{}` is as it was, and not encrypted: remove it when you are sure",
         file.display()
     );
-    output::answer(common.json, &text, document)
+    let taken = match adopted {
+        Adopted::Whole => {
+            let text = format!("the whole database was taken\n{left}");
+            return output::answer(common.json, &text, json!({ "whole": true }));
+        }
+        Adopted::Rows(taken) => taken,
+    };
+    let text = format!(
+        "memories   {}\nlinks      {}\nrefused    {}\n{left}",
+        taken.memories,
+        taken.links,
+        taken.refused.len()
+    );
+    let document = json!({
+        "ok": taken.refused.is_empty(), "memories": taken.memories, "links": taken.links,
+        "refused": taken.refused,
+    });
+    output::answer(common.json, &text, document)?;
+    if taken.refused.is_empty() {
+        return Ok(());
+    }
+    let mut failure = Failure::refuted(
+        "rows_refused",
+        format!(
+            "{} rows of `{}` could not be taken; the others were",
+            taken.refused.len(),
+            file.display()
+        ),
+    )
+    .hint(format!(
+        "store them by hand, or mend them in a copy of the file, move `{}` away and begin again",
+        data.database().display()
+    ));
+    for RefusedRow { table, row, reason } in &taken.refused {
+        failure = failure.because(format!("{table} {row}: {reason}"));
+    }
+    Err(failure)
 }

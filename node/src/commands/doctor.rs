@@ -64,7 +64,7 @@ pub fn run(common: &Common) -> Result<(), Failure> {
     let mut found = Examination { lines: Vec::new() };
     folder(&mut found, &data);
     let running = node(&mut found, common);
-    if let Some(source) = secret(&mut found, common)
+    if let Some(source) = secret(&mut found, common, &data, running.is_some())
         && running.is_none()
     {
         database(&mut found, &data, &source);
@@ -156,9 +156,28 @@ fn node(found: &mut Examination, common: &Common) -> Option<Node> {
     })
 }
 
-fn secret(found: &mut Examination, common: &Common) -> Option<passphrase::Source> {
+fn secret(
+    found: &mut Examination,
+    common: &Common,
+    data: &DataDir,
+    runs: bool,
+) -> Option<passphrase::Source> {
     let source = match reach::passphrase_source(common) {
         Ok(source) => source,
+        Err(_) if runs => {
+            found.good("passphrase", "none was given; the running node has it");
+            return None;
+        }
+        Err(failure) if data.database().exists() => {
+            let hint = "give the one that the database was made with: then it is looked at too";
+            found.note(
+                "passphrase",
+                State::Warning,
+                failure.what,
+                Some(hint.to_owned()),
+            );
+            return None;
+        }
         Err(failure) => {
             found.note("passphrase", State::Warning, failure.what, failure.hint);
             return None;

@@ -1,5 +1,6 @@
-//! Taking memories out of another program's plaintext database: a table `memories` in the form of
-//! `ai-memory`, attached as `other`. Columns that are not there keep their default.
+//! Taking memories out of another program's plaintext database: tables `memories` and
+//! `memory_links` in the form of `ai-memory`, attached as `other`. Columns that are not there keep
+//! their default; a row that cannot be taken is named with the reason.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -7,6 +8,7 @@ use std::sync::Arc;
 
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::error::StoreError;
@@ -14,99 +16,227 @@ use super::key::Passphrase;
 use super::lifecycle::{OpenOptions, Store};
 use super::open_error::OpenError;
 use crate::clock::{SystemClock, Timestamp};
-use crate::model::{Memory, MemoryDraft, Tier};
+use crate::model::{Memory, MemoryDraft, NewLink, Relation, Tier};
 
 /// Memories in one commit.
 const AT_ONCE: usize = 500;
 
-/// The memories of the attached database, and how many rows cannot be read as one; `None`: it has
-/// no such table.
-pub(super) fn rows(conn: &Connection) -> Result<Option<(Vec<Memory>, usize)>, OpenError> {
-    let columns: BTreeSet<String> = {
-        let mut statement =
-            conn.prepare("SELECT name FROM pragma_table_info('memories', 'other')")?;
-        let names = statement.query_map([], |row| row.get(0))?;
-        names.collect::<Result<_, _>>()?
-    };
-    if !["id", "title", "content"]
-        .iter()
-        .all(|name| columns.contains(*name))
-    {
-        return Ok(None);
-    }
-    let mut statement = conn.prepare("SELECT * FROM other.memories")?;
-    let mut rows = statement.query([])?;
-    let (mut memories, mut unreadable) = (Vec::new(), 0);
-    while let Some(row) = rows.next()? {
-        match memory_of(row, &columns) {
-            Some(memory) => memories.push(memory),
-            None => unreadable += 1,
-        }
-    }
-    Ok(Some((memories, unreadable)))
+/// A row that was left out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RefusedRow {
+    /// `memories` or `memory_links`.
+    pub table: &'static str,
+    /// What the row is called there: its id, or the ids of both ends.
+    pub row: String,
+    /// Why it could not be taken.
+    pub reason: String,
 }
 
-fn memory_of(row: &Row<'_>, columns: &BTreeSet<String>) -> Option<Memory> {
-    let text = |name: &str| -> Option<String> {
-        if !columns.contains(name) {
+/// What another program's database holds.
+#[derive(Default)]
+pub(super) struct Found {
+    memories: Vec<Memory>,
+    links: Vec<NewLink>,
+    refused: Vec<RefusedRow>,
+}
+
+/// What was taken of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Taken {
+    /// Memories.
+    pub memories: usize,
+    /// Links.
+    pub links: usize,
+    /// Rows that were left out.
+    pub refused: Vec<RefusedRow>,
+}
+
+/// What the attached database holds; `None`: it has no table of memories.
+pub(super) fn rows(conn: &Connection) -> Result<Option<Found>, OpenError> {
+    let columns = columns_of(conn, "memories")?;
+    if !has(&columns, &["id", "title", "content"]) {
+        return Ok(None);
+    }
+    let mut found = Found::default();
+    let mut statement = conn.prepare("SELECT * FROM other.memories")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let reader = RowReader {
+            row,
+            columns: &columns,
+        };
+        match reader.memory() {
+            Ok(memory) => found.memories.push(memory),
+            Err(reason) => found.refused.push(RefusedRow {
+                table: "memories",
+                row: reader.shown("id"),
+                reason,
+            }),
+        }
+    }
+    links(conn, &mut found)?;
+    Ok(Some(found))
+}
+
+fn links(conn: &Connection, found: &mut Found) -> Result<(), OpenError> {
+    let columns = columns_of(conn, "memory_links")?;
+    if !has(&columns, &["source_id", "target_id"]) {
+        return Ok(());
+    }
+    let mut statement = conn.prepare("SELECT * FROM other.memory_links")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let reader = RowReader {
+            row,
+            columns: &columns,
+        };
+        match reader.link() {
+            Ok(link) => found.links.push(link),
+            Err(reason) => found.refused.push(RefusedRow {
+                table: "memory_links",
+                row: format!(
+                    "{} -> {}",
+                    reader.shown("source_id"),
+                    reader.shown("target_id")
+                ),
+                reason,
+            }),
+        }
+    }
+    Ok(())
+}
+
+fn columns_of(conn: &Connection, table: &str) -> Result<BTreeSet<String>, OpenError> {
+    let mut statement = conn.prepare("SELECT name FROM pragma_table_info(?1, 'other')")?;
+    let names = statement.query_map([table], |row| row.get(0))?;
+    Ok(names.collect::<Result<_, _>>()?)
+}
+
+fn has(columns: &BTreeSet<String>, needed: &[&str]) -> bool {
+    needed.iter().all(|name| columns.contains(*name))
+}
+
+/// Reads one row by the names of its columns.
+struct RowReader<'a> {
+    row: &'a Row<'a>,
+    columns: &'a BTreeSet<String>,
+}
+
+impl RowReader<'_> {
+    fn text(&self, name: &str) -> Option<String> {
+        if !self.columns.contains(name) {
             return None;
         }
-        match row.get_ref(name).ok()? {
+        match self.row.get_ref(name).ok()? {
             ValueRef::Text(text) => Some(String::from_utf8_lossy(text).into_owned()),
             _ => None,
         }
-    };
-    let moment = |name: &str| text(name).and_then(|text| text.parse::<Timestamp>().ok());
-    let number = |name: &str| {
-        columns
+    }
+
+    fn shown(&self, name: &str) -> String {
+        self.text(name).unwrap_or_else(|| "(no text)".to_owned())
+    }
+
+    fn needed(&self, name: &str) -> Result<String, String> {
+        self.text(name)
+            .ok_or_else(|| format!("`{name}` is no text"))
+    }
+
+    fn moment(&self, name: &str) -> Result<Option<Timestamp>, String> {
+        self.text(name)
+            .map(|text| {
+                text.parse()
+                    .map_err(|_| format!("`{name}` is no time: `{text}`"))
+            })
+            .transpose()
+    }
+
+    fn number(&self, name: &str) -> Option<i64> {
+        self.columns
             .contains(name)
-            .then(|| row.get::<_, i64>(name).ok())
+            .then(|| self.row.get(name).ok())
             .flatten()
-    };
-    let created_at = moment("created_at")?;
-    let metadata: Map<String, Value> = text("metadata")
-        .and_then(|text| serde_json::from_str(&text).ok())
-        .unwrap_or_default();
-    let agent_id = metadata
-        .get("agent_id")
-        .and_then(Value::as_str)
-        .unwrap_or("imported")
-        .to_owned();
-    Some(Memory {
-        id: text("id")?.parse().ok()?,
-        tier: text("tier")
-            .and_then(|tier| Tier::from_name(&tier))
-            .unwrap_or_default(),
-        namespace: text("namespace").unwrap_or_else(|| "global".to_owned()),
-        title: text("title")?,
-        content: text("content")?,
-        tags: text("tags")
-            .and_then(|text| serde_json::from_str(&text).ok())
-            .unwrap_or_default(),
-        priority: number("priority").unwrap_or(5),
-        confidence: if columns.contains("confidence") {
-            row.get("confidence").unwrap_or(1.0)
-        } else {
-            1.0
-        },
-        source: text("source").unwrap_or_else(|| "import".to_owned()),
-        access_count: 0,
-        created_at,
-        updated_at: moment("updated_at").unwrap_or(created_at),
-        last_accessed_at: None,
-        expires_at: moment("expires_at"),
-        metadata,
-        agent_id,
-        version_id: String::new(),
-    })
+    }
+
+    /// A JSON document in a column; an absent or empty one is the default.
+    fn json<T: serde::de::DeserializeOwned + Default>(&self, name: &str) -> Result<T, String> {
+        match self.text(name) {
+            None => Ok(T::default()),
+            Some(text) if text.is_empty() => Ok(T::default()),
+            Some(text) => serde_json::from_str(&text).map_err(|error| format!("`{name}`: {error}")),
+        }
+    }
+
+    fn memory(&self) -> Result<Memory, String> {
+        let created_at = self
+            .moment("created_at")?
+            .ok_or("`created_at` is no text")?;
+        let metadata: Map<String, Value> = self.json("metadata")?;
+        let agent_id = metadata
+            .get("agent_id")
+            .and_then(Value::as_str)
+            .unwrap_or("imported")
+            .to_owned();
+        let tier = match self.text("tier") {
+            None => Tier::default(),
+            Some(name) => Tier::from_name(&name).ok_or_else(|| format!("`{name}` is no tier"))?,
+        };
+        Ok(Memory {
+            id: self
+                .needed("id")?
+                .parse()
+                .map_err(|error| format!("`id`: {error}"))?,
+            tier,
+            namespace: self
+                .text("namespace")
+                .unwrap_or_else(|| "global".to_owned()),
+            title: self.needed("title")?,
+            content: self.needed("content")?,
+            tags: self.json("tags")?,
+            priority: self.number("priority").unwrap_or(5),
+            confidence: if self.columns.contains("confidence") {
+                self.row.get("confidence").unwrap_or(1.0)
+            } else {
+                1.0
+            },
+            source: self.text("source").unwrap_or_else(|| "import".to_owned()),
+            access_count: 0,
+            created_at,
+            updated_at: self.moment("updated_at")?.unwrap_or(created_at),
+            last_accessed_at: None,
+            expires_at: self.moment("expires_at")?,
+            metadata,
+            agent_id,
+            version_id: String::new(),
+        })
+    }
+
+    fn link(&self) -> Result<NewLink, String> {
+        let end = |name: &str| {
+            self.needed(name)?
+                .parse()
+                .map_err(|error| format!("`{name}`: {error}"))
+        };
+        let relation = match self.text("relation") {
+            None => Relation::default(),
+            Some(name) => {
+                Relation::from_name(&name).ok_or_else(|| format!("`{name}` is no relation"))?
+            }
+        };
+        Ok(NewLink {
+            source_id: end("source_id")?,
+            target_id: end("target_id")?,
+            relation,
+        })
+    }
 }
 
-/// Stores the memories in the database at `path`; returns how many were taken and refused.
+/// Stores what was found in the database at `path`.
 pub(super) fn take_in(
     path: &Path,
     passphrase: &Passphrase,
-    memories: Vec<Memory>,
-) -> Result<(usize, usize), OpenError> {
+    found: Found,
+) -> Result<Taken, OpenError> {
     let store = Store::open(
         path,
         passphrase,
@@ -116,27 +246,59 @@ pub(super) fn take_in(
         },
         Arc::new(SystemClock),
     )?;
+    let taken = fill(&store, found);
+    store.close();
+    Ok(taken?)
+}
+
+fn fill(store: &Store, found: Found) -> Result<Taken, StoreError> {
+    let mut taken = Taken {
+        refused: found.refused,
+        ..Taken::default()
+    };
     let mut drafts = Vec::new();
-    let mut refused = 0;
-    for memory in memories {
+    for memory in found.memories {
+        let row = memory.id.to_string();
         match MemoryDraft::check_imported(memory) {
             Ok(draft) => drafts.push(draft),
-            Err(_) => refused += 1,
+            Err(error) => taken.refused.push(RefusedRow {
+                table: "memories",
+                row,
+                reason: error.to_string(),
+            }),
         }
     }
-    let mut taken = 0;
-    let stored = drafts.chunks(AT_ONCE).try_for_each(|chunk| {
+    for chunk in drafts.chunks(AT_ONCE) {
         let chunk = chunk.to_vec();
-        taken += store.write_blocking(move |write| {
+        taken.memories += store.write_blocking(move |write| {
             let mut new = 0;
             for (id, draft) in &chunk {
                 new += usize::from(write.import_memory(*id, draft)?.is_some());
             }
             Ok(new)
         })?;
-        Ok::<(), StoreError>(())
-    });
-    store.close();
-    stored?;
-    Ok((taken, refused))
+    }
+    for chunk in found.links.chunks(AT_ONCE) {
+        let chunk = chunk.to_vec();
+        let (new, refused) = store.write_blocking(move |write| {
+            let (mut new, mut refused) = (0, Vec::new());
+            for link in &chunk {
+                match write.create_link(link) {
+                    Ok(created) => new += usize::from(created),
+                    Err(error @ (StoreError::NotFound { .. } | StoreError::Invalid(_))) => {
+                        refused.push(RefusedRow {
+                            table: "memory_links",
+                            row: format!("{} -> {}", link.source_id, link.target_id),
+                            reason: error.to_string(),
+                        });
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+            Ok((new, refused))
+        })?;
+        taken.links += new;
+        taken.refused.extend(refused);
+    }
+    Ok(taken)
 }

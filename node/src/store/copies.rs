@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
+use super::adopt::Taken;
 use super::check::{CheckReport, check};
 use super::error::StoreError;
 use super::key::{DatabaseKey, Passphrase};
@@ -143,8 +144,8 @@ fn export_into(connector: &Connector, to: &Path, passphrase: &Passphrase) -> Res
 
 /// Makes an encrypted database at `path` of the plaintext database `from`, which is only read.
 ///
-/// What is taken is a database of this program (as a whole), or one with a table `memories` in
-/// the form of `ai-memory` (its rows; see [`super::adopt`]).
+/// What is taken is a database of this program (as a whole), or one with tables `memories` and
+/// `memory_links` in the form of `ai-memory` (its rows; see [`super::adopt`]).
 ///
 /// # Errors
 /// When there is a database at `path` already, or `from` is neither of the two.
@@ -162,17 +163,12 @@ pub fn encrypt(path: &Path, passphrase: &Passphrase, from: &Path) -> Result<Adop
 }
 
 /// What was taken out of a plaintext database.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Adopted {
     /// A database of this program, as a whole.
     Whole,
-    /// Rows of another program's table `memories`.
-    Rows {
-        /// Taken.
-        taken: usize,
-        /// Left out, because they break a limit.
-        refused: usize,
-    },
+    /// Rows of another program's tables.
+    Rows(Taken),
 }
 
 fn encrypt_into(path: &Path, passphrase: &Passphrase, from: &Path) -> Result<Adopted, OpenError> {
@@ -199,15 +195,11 @@ fn encrypt_into(path: &Path, passphrase: &Passphrase, from: &Path) -> Result<Ado
     let found = super::adopt::rows(&conn)?;
     close(conn)?;
     discard_all(path);
-    let Some((memories, unreadable)) = found else {
+    let Some(found) = found else {
         return Err(OpenError::UnknownPlaintext(from.to_owned()));
     };
     super::lifecycle::create(path, passphrase)?;
-    let (taken, refused) = super::adopt::take_in(path, passphrase, memories)?;
-    Ok(Adopted::Rows {
-        taken,
-        refused: refused + unreadable,
-    })
+    super::adopt::take_in(path, passphrase, found).map(Adopted::Rows)
 }
 
 /// `immutable` where no WAL is there: then not even a shared-memory file is made beside it.

@@ -32,6 +32,7 @@ mod subscriptions;
 mod transcript;
 mod writer;
 
+pub use adopt::{RefusedRow, Taken};
 pub use check::{CheckReport, Finding, check};
 pub use copies::{Adopted, backup, encrypt, rekey, restore};
 pub use error::StoreError;

@@ -227,6 +227,10 @@ impl OpenError {
                 "find out who put an old file there; if it was you, say so with `--accept-rollback`".to_owned()
             }
             Self::Locked(_) => "stop the running node, or talk to it: it listens where its `serve` said".to_owned(),
+            Self::NotPlaintext(_) => "a database that is encrypted already needs no `db encrypt`: `db restore` takes a backup".to_owned(),
+            Self::UnknownPlaintext(_) => {
+                "give a plaintext database of memory-node or of ai-memory; what another program keeps goes in through `memory-node import` or the API".to_owned()
+            }
             Self::Outdated { .. } => {
                 "open it once with this program: `memory-node stats` brings it up to date".to_owned()
             }

@@ -209,7 +209,16 @@ fn a_plaintext_database_is_taken_in_and_left_untouched() {
            'kept title', 'kept content', '[\"red\"]', 7, 0.5, 'claude', 3, '2025-01-02T03:04:05+00:00',
            '2025-01-02T03:04:05+00:00', NULL, NULL, '{\"agent_id\":\"ai:x\"}');
          INSERT INTO memories VALUES ('not-a-uuid', 'long', 'work', 't', 'c', '[]', 5, 1, 's', 0,
-           '2025-01-02T03:04:05+00:00', '2025-01-02T03:04:05+00:00', NULL, NULL, '{}');";
+           '2025-01-02T03:04:05+00:00', '2025-01-02T03:04:05+00:00', NULL, NULL, '{}');
+         INSERT INTO memories VALUES ('0199aaaa-0000-4000-8000-000000000002', 'long', 'work', 'second',
+           'c', '[]', 5, 1, 's', 0, '2025-01-02T03:04:05+00:00', NULL, NULL, NULL, '{}');
+         INSERT INTO memories VALUES ('0199aaaa-0000-4000-8000-000000000003', 'long', 'work', 't', 'c',
+           '[]', 5, 1, 's', 0, 'yesterday', NULL, NULL, NULL, '{}');
+         CREATE TABLE memory_links (source_id TEXT, target_id TEXT, relation TEXT, created_at TEXT);
+         INSERT INTO memory_links VALUES ('0199aaaa-0000-4000-8000-000000000001',
+           '0199aaaa-0000-4000-8000-000000000002', 'supersedes', '2025-01-02T03:04:05+00:00');
+         INSERT INTO memory_links VALUES ('0199aaaa-0000-4000-8000-000000000001',
+           '0199aaaa-0000-4000-8000-000000000003', 'supersedes', '2025-01-02T03:04:05+00:00');";
     let Ok(made) = Command::new("sqlite3").arg(&file).arg(sql).output() else {
         println!("skipped: no `sqlite3` program is installed");
         return;
@@ -217,13 +226,33 @@ fn a_plaintext_database_is_taken_in_and_left_untouched() {
     assert!(made.status.success(), "{made:?}");
     let before = std::fs::read(&file).unwrap();
     let node = Scratch::empty();
-    let answer = node
-        .run(&["db", "encrypt", file.to_str().unwrap(), "--json"])
-        .ok()
-        .json();
+    let answer = node.run(&["db", "encrypt", file.to_str().unwrap(), "--json"]);
     assert_eq!(
-        (&answer["taken"], &answer["refused"]),
-        (&json!(1), &json!(1))
+        (answer.code, answer.error_code().as_str()),
+        (1, "rows_refused")
+    );
+    let answer = answer.json();
+    assert_eq!(
+        (&answer["memories"], &answer["links"]),
+        (&json!(2), &json!(1))
+    );
+    let refused: Vec<_> = answer["refused"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["row"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        refused,
+        [
+            "not-a-uuid",
+            "0199aaaa-0000-4000-8000-000000000003",
+            "0199aaaa-0000-4000-8000-000000000001 -> 0199aaaa-0000-4000-8000-000000000003"
+        ]
+    );
+    assert_eq!(
+        answer["refused"][1]["reason"],
+        "`created_at` is no time: `yesterday`"
     );
     assert_eq!(std::fs::read(&file).unwrap(), before);
     assert_eq!(
@@ -242,6 +271,8 @@ fn a_plaintext_database_is_taken_in_and_left_untouched() {
     ] {
         assert_eq!(memory[field], value);
     }
+    let links = node.run(&["links", id, "--json"]).ok().json();
+    assert_eq!(links["links"][0]["relation"], "supersedes");
     node.run(&["db", "check"]).ok();
     let other = Scratch::empty();
     let twice = node.run(&["db", "encrypt", file.to_str().unwrap(), "--json"]);
