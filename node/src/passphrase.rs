@@ -148,8 +148,9 @@ pub fn decide(
     if let Some(source) = named.pop() {
         return Ok(source);
     }
+    // One that is there and cannot be looked at is taken too: reading it says what is wrong.
     if let Some(path) = credentials.map(|folder| folder.join(CREDENTIAL))
-        && path.exists()
+        && !matches!(path.try_exists(), Ok(false))
     {
         return Ok(Source::Credential(path));
     }

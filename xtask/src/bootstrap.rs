@@ -4,149 +4,18 @@
 //! packages are installed through apt, which is said first; without root and without a
 //! password-free `sudo` the one command is printed and the exit code is 2.
 
+mod needs;
+
 use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 
+use self::needs::{NEEDS, Need, Sign, Use};
 use crate::cli::Task;
 use crate::outcome::{NO_VERDICT, Undecided};
 use crate::shell;
 use crate::talk;
-
-/// What a Debian package is needed for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Use {
-    /// To compile and run xtask with the feature `engineer`.
-    Engineer,
-    /// To compile the whole workspace and run its tests.
-    Tests,
-    /// To build hermetically with Nix.
-    Nix,
-    /// To measure.
-    Measurements,
-}
-
-/// One Debian package with the reason why it is needed.
-#[derive(Debug)]
-struct Need {
-    package: &'static str,
-    /// A program or file that shows the package's content to be there, however it was installed.
-    shown_by: Sign,
-    used_for: &'static [Use],
-    reason: &'static str,
-}
-
-#[derive(Debug)]
-enum Sign {
-    /// A program on `PATH`.
-    Program(&'static str),
-    /// Any of these files.
-    File(&'static [&'static str]),
-}
-
-const NEEDS: &[Need] = &[
-    Need {
-        package: "gcc",
-        shown_by: Sign::Program("cc"),
-        used_for: &[Use::Engineer, Use::Tests],
-        reason: "the linker, and the C code of some crates",
-    },
-    Need {
-        package: "libc6-dev",
-        shown_by: Sign::File(&["/usr/include/stdio.h"]),
-        used_for: &[Use::Engineer, Use::Tests],
-        reason: "C headers for the crates with C code",
-    },
-    Need {
-        package: "make",
-        shown_by: Sign::Program("make"),
-        used_for: &[Use::Tests],
-        reason: "builds the node's vendored OpenSSL",
-    },
-    Need {
-        package: "perl",
-        shown_by: Sign::File(&[
-            "/usr/share/perl/5.36",
-            "/usr/share/perl/5.40",
-            "/usr/share/perl",
-        ]),
-        used_for: &[Use::Tests],
-        reason: "configures the node's vendored OpenSSL",
-    },
-    Need {
-        package: "pkg-config",
-        shown_by: Sign::Program("pkg-config"),
-        used_for: &[Use::Engineer, Use::Tests],
-        reason: "finds libgpgme",
-    },
-    Need {
-        package: "libgpgme-dev",
-        shown_by: Sign::File(&[
-            "/usr/include/gpgme.h",
-            "/usr/include/x86_64-linux-gnu/gpgme.h",
-        ]),
-        used_for: &[Use::Engineer, Use::Tests],
-        reason: "GnuPG as a library: signs the bundle, checks the tag a second time",
-    },
-    Need {
-        package: "libgpg-error-dev",
-        shown_by: Sign::File(&[
-            "/usr/include/gpg-error.h",
-            "/usr/include/x86_64-linux-gnu/gpg-error.h",
-        ]),
-        used_for: &[Use::Engineer, Use::Tests],
-        reason: "GnuPG's error codes, which libgpgme's headers include",
-    },
-    Need {
-        package: "gnupg",
-        shown_by: Sign::Program("gpg"),
-        used_for: &[Use::Engineer, Use::Tests],
-        reason: "the engineer's keys",
-    },
-    Need {
-        package: "git",
-        shown_by: Sign::Program("git"),
-        used_for: &[Use::Engineer, Use::Tests],
-        reason: "the tag, the tree's state and the source bundle",
-    },
-    Need {
-        package: "openssh-client",
-        shown_by: Sign::Program("ssh-keygen"),
-        used_for: &[Use::Tests],
-        reason: "makes the SSH-signed tag that the gate must refuse",
-    },
-    Need {
-        package: "openssl",
-        shown_by: Sign::Program("openssl"),
-        used_for: &[Use::Tests],
-        reason: "makes the keys and checks the signatures of attestations",
-    },
-    Need {
-        package: "xz-utils",
-        shown_by: Sign::Program("xz"),
-        used_for: &[Use::Tests],
-        reason: "packs archives that tests unpack",
-    },
-    Need {
-        package: "zstd",
-        shown_by: Sign::Program("zstd"),
-        used_for: &[Use::Tests],
-        reason: "packs a bundle into one file",
-    },
-    Need {
-        package: "nix-bin",
-        shown_by: Sign::Program("nix-store"),
-        used_for: &[Use::Nix, Use::Tests],
-        reason: "the reference engine of the hermetic build",
-    },
-    Need {
-        package: "time",
-        shown_by: Sign::File(&["/usr/bin/time"]),
-        used_for: &[Use::Measurements],
-        reason: "tells a program's peak memory",
-    },
-];
 
 /// What has to be there before a task can run.
 #[derive(Debug, Clone, Copy)]
@@ -183,19 +52,12 @@ pub(crate) fn for_task(task: &Task) -> Wanted {
 /// # Errors
 /// [`Undecided`] with the one command to run, where nobody here may install packages.
 pub(crate) fn install(wanted: Wanted) -> anyhow::Result<()> {
-    let missing: Vec<&Need> = NEEDS
-        .iter()
-        .filter(|need| need.used_for.iter().any(|used| wanted.0.contains(used)))
-        .filter(|need| !is_there(&need.shown_by))
-        .collect();
+    let missing = missing(wanted);
     if missing.is_empty() {
         return Ok(());
     }
     talk::say("installing what this task needs and this machine does not have:");
-    for need in &missing {
-        talk::say(&format!("    {:<18}{}", need.package, need.reason));
-    }
-    let packages: Vec<&str> = missing.iter().map(|need| need.package).collect();
+    let packages = name_all(&missing);
     let one_command = format!(
         "sudo apt-get update && sudo apt-get install --no-install-recommends -y {}",
         packages.join(" ")
@@ -209,14 +71,49 @@ pub(crate) fn install(wanted: Wanted) -> anyhow::Result<()> {
             &one_command,
         ));
     };
-    apt(prefix, &["update", "-q"])
-        .or_else(|_| apt(prefix, &["update", "-q"]))
-        .and_then(|()| {
-            let mut arguments = vec!["install", "--no-install-recommends", "-y", "-q"];
-            arguments.extend(&packages);
-            apt(prefix, &arguments)
-        })
+    update(prefix)
+        .and_then(|()| install_packages(prefix, &packages))
         .map_err(|error| cannot(&error.to_string(), &one_command))
+}
+
+/// Installs what single tests look for, as far as it can be had; those that miss something say
+/// themselves that they were skipped.
+pub(crate) fn install_for_proofs() -> anyhow::Result<()> {
+    let missing = missing(Wanted(&[Use::Proofs]));
+    if missing.is_empty() || !shell::exists("apt-get") {
+        return Ok(());
+    }
+    let Some(prefix) = privilege()? else {
+        return Ok(());
+    };
+    talk::say("installing what single tests look for and this machine does not have:");
+    let packages = name_all(&missing);
+    if update(prefix).is_ok() && install_packages(prefix, &packages).is_err() {
+        // One package that is not to be had here must not keep the others away.
+        for package in packages {
+            if install_packages(prefix, &[package]).is_err() {
+                talk::say(&format!(
+                    "`{package}` cannot be had: its tests will be skipped"
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn missing(wanted: Wanted) -> Vec<&'static Need> {
+    NEEDS
+        .iter()
+        .filter(|need| need.used_for.iter().any(|used| wanted.0.contains(used)))
+        .filter(|need| !is_there(&need.shown_by))
+        .collect()
+}
+
+fn name_all(needs: &[&'static Need]) -> Vec<&'static str> {
+    for need in needs {
+        talk::say(&format!("    {:<18}{}", need.package, need.reason));
+    }
+    needs.iter().map(|need| need.package).collect()
 }
 
 /// Starts the same command again, built with the feature `engineer`.
@@ -272,6 +169,17 @@ fn privilege() -> anyhow::Result<Option<&'static [&'static str]>> {
             .0
             .success();
     Ok(sudo.then_some(&["sudo", "-n"]))
+}
+
+/// The lists of packages; a second time where the network failed at first.
+fn update(prefix: &[&str]) -> anyhow::Result<()> {
+    apt(prefix, &["update", "-q"]).or_else(|_| apt(prefix, &["update", "-q"]))
+}
+
+fn install_packages(prefix: &[&str], packages: &[&str]) -> anyhow::Result<()> {
+    let mut arguments = vec!["install", "--no-install-recommends", "-y", "-q"];
+    arguments.extend(packages);
+    apt(prefix, &arguments)
 }
 
 fn apt(prefix: &[&str], arguments: &[&str]) -> anyhow::Result<()> {

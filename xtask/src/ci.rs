@@ -1,11 +1,15 @@
 //! All that must hold before a change is good: format, layout, lints, and every test.
 //!
 //! The cheap checks come first; each crate is compiled once for clippy and once for its tests. The
-//! test runner's own closing lines are repeated at the end, so that nobody has to search for them.
+//! test runner's own closing lines are repeated at the end, so that nobody has to search for them;
+//! tests that could not look are counted there as skipped.
+
+mod tally;
 
 use std::path::Path;
 use std::process::ExitCode;
 
+use self::tally::Tally;
 use crate::bootstrap;
 use crate::cli::TestArgs;
 use crate::outcome::{HOLDS, Refused};
@@ -16,6 +20,9 @@ use crate::tidy;
 /// Runs the checks and, unless only those are wanted, the tests.
 pub(crate) fn run(args: &TestArgs) -> anyhow::Result<ExitCode> {
     bootstrap::install(bootstrap::FOR_TESTS)?;
+    if !args.checks_only {
+        bootstrap::install_for_proofs()?;
+    }
     let root = tidy::workspace_root();
     let mut failed: Vec<String> = Vec::new();
 
@@ -96,7 +103,7 @@ fn check(
 
 /// Every test of every crate; the runner's closing lines are gathered and repeated.
 fn tests(failed: &mut Vec<String>, root: &Path, filter: &[String]) -> anyhow::Result<()> {
-    let mut closing: Vec<String> = Vec::new();
+    let mut tally = Tally::default();
     let status = talk::step("tests", || {
         cargo(root)
             .args([
@@ -106,19 +113,19 @@ fn tests(failed: &mut Vec<String>, root: &Path, filter: &[String]) -> anyhow::Re
                 "--features",
                 "xtask/engineer",
             ])
-            .args(["--no-fail-fast", "--"])
+            .args(["--no-fail-fast", "--", "--show-output"])
             .args(filter)
-            .tee(|line| {
-                if line.starts_with("test result:") {
-                    closing.push(line.to_owned());
-                }
-            })
+            .tee(|line| tally.read(line))
     })?;
     talk::answer("")?;
-    for line in &closing {
+    for line in &tally.closing {
         talk::answer(line)?;
     }
-    if !status.success() || closing.is_empty() {
+    for (test, why) in &tally.skipped {
+        talk::answer(&format!("{test}: {why}"))?;
+    }
+    talk::answer(&tally.sum())?;
+    if !status.success() || tally.closing.is_empty() {
         failed.push("tests".to_owned());
     }
     Ok(())

@@ -126,8 +126,9 @@ impl Program {
         Ok((output.status, output.stdout, stderr))
     }
 
-    /// Announces the command, passes its stdout on line by line, and shows each line to `look`.
-    pub(crate) fn tee(mut self, mut look: impl FnMut(&str)) -> anyhow::Result<ExitStatus> {
+    /// Announces the command, shows each line of its stdout to `look`, and passes on those for
+    /// which it says `true`.
+    pub(crate) fn tee(mut self, mut look: impl FnMut(&str) -> bool) -> anyhow::Result<ExitStatus> {
         talk::say(&format!("$ {}", self.shown));
         let mut child = self
             .command
@@ -141,8 +142,9 @@ impl Program {
         for line in BufReader::new(stdout).split(b'\n') {
             let line = line.context("reading the program's output")?;
             let line = String::from_utf8_lossy(&line);
-            talk::answer(&line)?;
-            look(&line);
+            if look(&line) {
+                talk::answer(&line)?;
+            }
         }
         child.wait().context("waiting for the program's end")
     }
