@@ -109,16 +109,21 @@ impl Reached {
 /// # Errors
 /// When one was named and there is no token for it.
 pub async fn running(common: &Common) -> Result<Option<Node>, Failure> {
-    let data = data_dir(common)?;
-    let candidates = match &common.connect {
-        Some(named) => vec![named.parse::<Address>()?],
-        None => written_addresses(&data.running()),
+    let token_of = |address| {
+        // A node that is named together with its token needs no data directory.
+        let file = match &common.token_file {
+            Some(file) => file.clone(),
+            None => data_dir(common)?.token(),
+        };
+        let token = read_token(&file)?;
+        Ok(Some(Node::Running { address, token }))
     };
-    for address in candidates {
-        if common.connect.is_some() || client::answers(&address).await {
-            let file = common.token_file.clone().unwrap_or_else(|| data.token());
-            let token = read_token(&file)?;
-            return Ok(Some(Node::Running { address, token }));
+    if let Some(named) = &common.connect {
+        return token_of(named.parse::<Address>()?);
+    }
+    for address in written_addresses(&data_dir(common)?.running()) {
+        if client::answers(&address).await {
+            return token_of(address);
         }
     }
     Ok(None)

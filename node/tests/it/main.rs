@@ -36,6 +36,7 @@ mod service;
 mod support;
 mod three_nodes;
 mod transcript;
+mod under_systemd;
 mod verify_export;
 mod webhook_kills;
 mod webhook_operator;
