@@ -20,6 +20,7 @@ mod federation_tls;
 mod federation_versions;
 mod first_steps;
 mod hard_times;
+mod lossy_net;
 mod migrations;
 mod npmtools;
 mod openapi;

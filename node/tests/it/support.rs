@@ -349,7 +349,7 @@ pub(crate) fn receive(mut stream: TcpStream) -> Http {
     parse_http(&answer)
 }
 
-fn parse_http(answer: &[u8]) -> Http {
+pub(crate) fn parse_http(answer: &[u8]) -> Http {
     let split = answer
         .windows(4)
         .position(|four| four == b"\r\n\r\n")

@@ -177,6 +177,12 @@ pub(super) const NEEDS: &[Need] = &[
         reason: "networks between the nodes of a test",
     },
     Need {
+        package: "nftables",
+        shown_by: Sign::File(&["/usr/sbin/nft", "/sbin/nft", "/usr/bin/nft"]),
+        used_for: &[Use::Proofs],
+        reason: "loses packets where the kernel has no netem",
+    },
+    Need {
         package: "nodejs",
         shown_by: Sign::Program("node"),
         used_for: &[Use::Proofs],
