@@ -379,7 +379,7 @@ async fn versions(hub: &Hub, ids: &Ids) -> Result<Bytes, Refusal> {
         .await?;
     let versions = hub
         .store
-        .read(move |read| read.versions_at(&places))
+        .read(move |read| read.versions_at(&places, PAGE_BYTES))
         .await?;
     json(&Batch { versions })
 }

@@ -8,6 +8,7 @@ pub mod intake;
 pub mod listener;
 pub mod protocol;
 pub mod reconcile;
+mod repair;
 pub mod serve;
 pub mod set;
 pub mod status;

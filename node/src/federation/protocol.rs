@@ -5,7 +5,7 @@
 //! | `GET /fed/v1/changes?epoch=&after=&limit=` | [`Changes`]: versions in this node's local order |
 //! | `POST /fed/v1/poke` | nothing: "I have something new" |
 //! | `POST /fed/v1/ranges` [`RangeQuestions`] | [`RangeAnswers`]: for each range that differs its parts or ids |
-//! | `POST /fed/v1/versions` [`Ids`] | [`Batch`] |
+//! | `POST /fed/v1/versions` [`Ids`] | [`Batch`]: in their order, as many as fit |
 //! | `POST /fed/v1/push` [`Batch`] | [`Pushed`]: what became of each |
 
 use serde::de::DeserializeOwned;
@@ -25,7 +25,9 @@ pub const MESSAGE_BYTES: usize = 2 * 1024 * 1024;
 /// Ranges in one question.
 pub const RANGES: usize = 1024;
 /// A range with no more ids than this is answered with the ids.
-pub const LEAF_IDS: u64 = 40;
+pub const LEAF_IDS: u64 = 12;
+/// Ids that a range may be answered with.
+pub const MAX_LEAF_IDS: usize = 64;
 
 /// Versions in the sender's local order.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -218,6 +220,7 @@ impl Message for RangeAnswers {
                     .try_for_each(|(_, digest)| check_hex(digest, 32))?;
             }
             if let Some(ids) = &range.ids {
+                at_most(ids.len(), MAX_LEAF_IDS)?;
                 ids.iter().try_for_each(|id| check_hex(id, 64))?;
             }
             Ok(())

@@ -30,10 +30,16 @@ pub fn answer(set: &VersionSet, questions: &RangeQuestions) -> RangeAnswers {
     }
 }
 
+/// Ranges of one walk, and ids that it may find missing here. A walk that meets a limit ends with what
+/// it has found; the next one finds the rest. So no peer can make this side walk for ever.
+const WALK_RANGES: usize = 1 << 18;
+const WALK_IDS: usize = 1 << 18;
+
 /// One side's walk through the ranges; the other side only answers.
 #[derive(Debug, Default)]
 pub struct Walk {
     asked: Vec<Prefix>,
+    walked: usize,
     /// Ids that only the other side has.
     pub missing_here: BTreeSet<[u8; 32]>,
     /// Ids that only this side has.
@@ -50,10 +56,11 @@ impl Walk {
         }
     }
 
-    /// What to ask next; `None`: every difference is found.
+    /// What to ask next; `None`: every difference is found, or as many as one walk may find.
     #[must_use]
     pub fn questions(&self, set: &VersionSet) -> Option<RangeQuestions> {
-        if self.asked.is_empty() {
+        let too_far = self.walked >= WALK_RANGES || self.missing_here.len() >= WALK_IDS;
+        if self.asked.is_empty() || too_far {
             return None;
         }
         let ranges = self.asked.iter().take(RANGES).map(|prefix| {
@@ -72,10 +79,11 @@ impl Walk {
     /// Takes the answer to [`Walk::questions`]: goes down where parts differ, notes ids.
     pub fn take(&mut self, set: &VersionSet, answers: &RangeAnswers) {
         let asked: Vec<Prefix> = self.asked.drain(..self.asked.len().min(RANGES)).collect();
-        let asked: BTreeSet<Prefix> = asked.into_iter().collect();
+        self.walked += asked.len();
+        let mut asked: BTreeSet<Prefix> = asked.into_iter().collect();
         for view in &answers.ranges {
-            // What was not asked is not answered: a peer cannot make this side walk for ever.
-            let Some(prefix) = Prefix::parse(&view.prefix).filter(|p| asked.contains(p)) else {
+            // What was not asked is not answered, and each question once.
+            let Some(prefix) = Prefix::parse(&view.prefix).filter(|p| asked.remove(p)) else {
                 continue;
             };
             if let Some(ids) = &view.ids {
@@ -86,7 +94,8 @@ impl Walk {
                     let own = set.sum(child);
                     own.count != *count || own.digest() != *digest
                 });
-                let differing: Vec<Prefix> = differing.map(|(child, _)| child).collect();
+                let room = WALK_RANGES.saturating_sub(self.walked + self.asked.len());
+                let differing = differing.map(|(child, _)| child).take(room);
                 self.asked.extend(differing);
             }
         }
@@ -99,6 +108,7 @@ impl Walk {
                 let mut id = [0_u8; 32];
                 hex::decode_to_slice(text, &mut id).ok().map(|()| id)
             })
+            .filter(|id| prefix.holds(id))
             .collect();
         let ours: BTreeSet<[u8; 32]> = set.ids(prefix).into_iter().collect();
         self.missing_here.extend(theirs.difference(&ours));
@@ -149,5 +159,24 @@ mod tests {
             walk.take(&here, &answers);
         }
         assert_eq!(walk.missing_here.len(), 3000);
+    }
+
+    /// A peer that says that every part of every range differs, down to the last digit.
+    #[test]
+    fn a_peer_that_differs_everywhere_does_not_make_this_side_walk_for_ever() {
+        let here = set(0..100);
+        let (mut walk, mut rounds) = (Walk::new(), 0);
+        while let Some(questions) = walk.questions(&here) {
+            let lie = |range: &RangeSum| RangeView {
+                prefix: range.prefix.clone(),
+                parts: (range.prefix.len() < 64).then(|| vec![(7, "0".repeat(32)); 16]),
+                ids: None,
+            };
+            let ranges = questions.ranges.iter().map(lie).collect();
+            walk.take(&here, &RangeAnswers { ranges });
+            rounds += 1;
+        }
+        assert!(rounds <= WALK_RANGES / RANGES + 3, "{rounds} rounds");
+        assert!(walk.asked.len() <= WALK_RANGES);
     }
 }

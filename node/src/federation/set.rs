@@ -95,7 +95,9 @@ impl Prefix {
         self.0.is_empty()
     }
 
-    fn holds(&self, id: &[u8; 32]) -> bool {
+    /// Whether an id is in this range.
+    #[must_use]
+    pub fn holds(&self, id: &[u8; 32]) -> bool {
         self.0.iter().enumerate().all(|(index, digit)| {
             let byte = id[index / 2];
             let nibble = if index % 2 == 0 { byte >> 4 } else { byte & 15 };

@@ -1,8 +1,8 @@
 //! Keeping in step with one peer: pull what is new, compare, repair what differs.
 //!
 //! A pull follows the peer's local order. When nothing is left and both sides still differ, twice
-//! in the same way, the sets are reconciled by ranges; so a version that a pull can no longer find
-//! (a cursor that was lost, a peer that was restored) is found all the same.
+//! in the same way, the sets are reconciled by ranges (see `repair`); so a version that a pull can
+//! no longer find is found all the same. A log that was never read begins with such a comparison too.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -13,8 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::allowlist::Peer;
 use super::dialer::{Connection, DialError};
 use super::hub::Hub;
-use super::protocol::{Batch, Changes, Ids, PAGE_BYTES, PAGE_VERSIONS, Pushed, RangeAnswers};
-use super::reconcile::Walk;
+use super::protocol::{Batch, Changes, PAGE_BYTES, PAGE_VERSIONS, Pushed};
 use super::set::VersionSet;
 use crate::identity::admit::WireVersion;
 use crate::store::Way;
@@ -33,9 +32,9 @@ const REPAIRED_FOR: Duration = Duration::from_secs(600);
 type Difference = (String, String);
 
 /// One peer's dialer.
-struct Step {
-    hub: Arc<Hub>,
-    peer: Peer,
+pub(super) struct Step {
+    pub(super) hub: Arc<Hub>,
+    pub(super) peer: Peer,
     address: String,
     connection: Option<Connection>,
     poked: u64,
@@ -102,7 +101,7 @@ impl Step {
             .note(self.peer.fingerprint, |noted| noted.error = Some(why));
     }
 
-    fn last_seq(&self) -> u64 {
+    pub(super) fn last_seq(&self) -> u64 {
         self.hub.store.health().last_seq.load(Ordering::SeqCst)
     }
 
@@ -127,6 +126,7 @@ impl Step {
         if self.connection.as_ref().is_none_or(Connection::is_closed) {
             let opened = Connection::dial(&self.hub, &self.peer, &self.address).await?;
             self.connection = Some(opened);
+            self.meet().await?;
         }
         let last = self.pull().await?;
         if self.last_seq() != self.poked {
@@ -166,7 +166,7 @@ impl Step {
         Ok(false)
     }
 
-    fn connection(&mut self) -> Result<&mut Connection, DialError> {
+    pub(super) fn connection(&mut self) -> Result<&mut Connection, DialError> {
         self.connection
             .as_mut()
             .ok_or_else(|| DialError::Broken("it was given up".to_owned()))
@@ -269,7 +269,7 @@ impl Step {
     }
 
     /// Sends versions; `false`: the peer takes nothing from this node.
-    async fn send(&mut self, versions: Vec<WireVersion>) -> Result<bool, DialError> {
+    pub(super) async fn send(&mut self, versions: Vec<WireVersion>) -> Result<bool, DialError> {
         let (hub, batch) = (Arc::clone(&self.hub), Batch { versions });
         let sent = self.connection()?.post(&hub, "/fed/v1/push", &batch).await;
         match sent {
@@ -277,59 +277,6 @@ impl Step {
             Err(DialError::Refused { status: 403, .. }) => Ok(false),
             Err(other) => Err(other),
         }
-    }
-
-    /// Finds what differs by ranges, fetches what is missing here and sends what is missing there.
-    async fn repair(&mut self) -> Result<(), DialError> {
-        let (hub, fingerprint) = (Arc::clone(&self.hub), self.peer.fingerprint);
-        let mut walk = Walk::new();
-        while let Some(questions) = hub.with_set(|set| walk.questions(set)).await? {
-            let answers: RangeAnswers = self
-                .connection()?
-                .post(&hub, "/fed/v1/ranges", &questions)
-                .await?;
-            hub.with_set(|set| walk.take(set, &answers)).await?;
-        }
-        let missing: Vec<[u8; 32]> = walk.missing_here.into_iter().collect();
-        let asked = missing.clone();
-        let held = hub
-            .store
-            .read(move |read| read.in_quarantine(&asked))
-            .await?;
-        let wanted: Vec<String> = missing
-            .iter()
-            .filter(|id| !held.contains(id))
-            .map(hex::encode)
-            .collect();
-        if self.peer.scopes.write {
-            for ids in wanted.chunks(PAGE_VERSIONS / 4) {
-                let ids = Ids { ids: ids.to_vec() };
-                let batch: Batch = self
-                    .connection()?
-                    .post(&hub, "/fed/v1/versions", &ids)
-                    .await?;
-                hub.take_in(fingerprint, Way::Pulled, batch.versions, None)
-                    .await?;
-            }
-        }
-        let there: Vec<[u8; 32]> = walk.missing_there.into_iter().collect();
-        if self.peer.scopes.read {
-            for ids in there.chunks(PAGE_VERSIONS / 4) {
-                let places: Vec<i64> = hub
-                    .with_set(|set| ids.iter().filter_map(|id| set.find(id)).collect())
-                    .await?;
-                let versions = hub
-                    .store
-                    .read(move |read| read.versions_at(&places))
-                    .await?;
-                if !self.send(versions).await? {
-                    break;
-                }
-            }
-        }
-        hub.board.note(fingerprint, |noted| noted.repairs += 1);
-        tracing::info!(peer = %self.peer.name, fetched = wanted.len(), sent = there.len(), "federation: differences were repaired");
-        Ok(())
     }
 }
 

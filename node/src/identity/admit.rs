@@ -29,6 +29,15 @@ pub struct WireVersion {
     pub body: Option<String>,
 }
 
+impl WireVersion {
+    /// The id that the payload has, whoever signed it.
+    #[must_use]
+    pub fn version_id(&self) -> VersionId {
+        let pae = super::pae::encode(version::MEDIA_TYPE, self.payload.as_bytes());
+        VersionId(Sha256::digest(&pae).into())
+    }
+}
+
 /// Why a version is kept apart, as programs may rely on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reason {
@@ -116,8 +125,7 @@ impl Refused {
     /// The id that the payload has, whoever signed it.
     #[must_use]
     pub fn version_id(&self) -> VersionId {
-        let pae = super::pae::encode(version::MEDIA_TYPE, self.wire.payload.as_bytes());
-        VersionId(Sha256::digest(&pae).into())
+        self.wire.version_id()
     }
 }
 

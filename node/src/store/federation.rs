@@ -64,6 +64,10 @@ fn wire_of(row: &rusqlite::Row<'_>) -> Result<(i64, WireVersion), rusqlite::Erro
     ))
 }
 
+fn text_bytes(wire: &WireVersion) -> usize {
+    wire.payload.len() + wire.body.as_ref().map_or(0, String::len)
+}
+
 impl ReadContext<'_> {
     /// Versions after the place `after`, in local order: at most `limit`, and no more once their
     /// texts have `max_bytes`.
@@ -84,7 +88,7 @@ impl ReadContext<'_> {
         let (mut found, mut bytes) = (Vec::new(), 0);
         while let Some(row) = rows.next()? {
             let (seq, wire) = wire_of(row)?;
-            bytes += wire.payload.len() + wire.body.as_ref().map_or(0, String::len);
+            bytes += text_bytes(&wire);
             found.push((seq, wire));
             if bytes >= max_bytes {
                 break;
@@ -93,18 +97,27 @@ impl ReadContext<'_> {
         Ok(found)
     }
 
-    /// The versions at these places, in their order.
+    /// The versions at these places, in their order; no more once their texts have `max_bytes`.
     ///
     /// # Errors
     /// When the database cannot be read.
-    pub fn versions_at(&self, places: &[i64]) -> Result<Vec<WireVersion>, StoreError> {
+    pub fn versions_at(
+        &self,
+        places: &[i64],
+        max_bytes: usize,
+    ) -> Result<Vec<WireVersion>, StoreError> {
         let mut statement = self
             .conn
             .prepare_cached(&format!("SELECT {COLUMNS} FROM versions WHERE seq = ?1"))?;
-        let mut found = Vec::new();
+        let (mut found, mut bytes) = (Vec::new(), 0);
         for place in places {
             let version = statement.query_row([place], wire_of).optional()?;
-            found.extend(version.map(|(_, wire)| wire));
+            let Some((_, wire)) = version else { continue };
+            bytes += text_bytes(&wire);
+            found.push(wire);
+            if bytes >= max_bytes {
+                break;
+            }
         }
         Ok(found)
     }
@@ -166,7 +179,7 @@ impl ReadContext<'_> {
             .prepare_cached("SELECT version_seq FROM siblings WHERE object_id = ?1")?;
         let rows = statement.query_map([id.as_bytes().as_slice()], |row| row.get(0))?;
         let places: Vec<i64> = rows.collect::<Result<_, _>>()?;
-        self.versions_at(&places)
+        self.versions_at(&places, usize::MAX)
     }
 
     /// How far a peer's log was read; the default where it never was.

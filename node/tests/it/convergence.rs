@@ -246,7 +246,9 @@ impl World<'_> {
                 }
                 let fetch = |at: usize, set: &VersionSet, ids: &BTreeSet<[u8; 32]>| {
                     let places: Vec<i64> = ids.iter().filter_map(|id| set.find(id)).collect();
-                    let read = self.sims[at].store.read(move |r| r.versions_at(&places));
+                    let read = self.sims[at]
+                        .store
+                        .read(move |r| r.versions_at(&places, usize::MAX));
                     self.rt.block_on(read).unwrap()
                 };
                 self.deliver(here, fetch(there, &other, &walk.missing_here));

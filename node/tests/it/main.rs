@@ -15,6 +15,7 @@ mod convergence;
 mod db_copies;
 mod ed25519_vectors;
 mod failing_disk;
+mod federation_repair;
 mod federation_sync;
 mod federation_tls;
 mod federation_versions;
@@ -32,6 +33,7 @@ mod receiver;
 #[expect(unreachable_pub, reason = "it is shown as others would write it")]
 mod receiver_recipe;
 mod refusals;
+mod relay;
 mod sealed_export;
 mod service;
 mod support;
