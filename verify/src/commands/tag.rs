@@ -11,8 +11,8 @@ use crate::check::{Evidence, Outcome};
 use crate::cli::TagArgs;
 use crate::git::{ObjectId, Repository};
 use crate::load::policy::Role;
+use crate::trust::allowed_signers::AllowedSigners;
 use crate::trust::openpgp::Instant;
-use crate::trust::ssh::AllowedSigners;
 use crate::trust::tag::{TagRefusal, verify_ssh_tag, verify_tag};
 
 /// The largest allowed-signers file that is read, in bytes.

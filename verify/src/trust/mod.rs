@@ -1,5 +1,6 @@
 //! Whom the auditor trusts and what follows from it: keys, signatures, tags, thresholds.
 
+pub mod allowed_signers;
 pub mod armor;
 mod canonical;
 pub mod keyring;

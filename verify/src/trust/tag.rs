@@ -7,9 +7,10 @@
 use std::collections::BTreeSet;
 use std::time::SystemTime;
 
+use super::allowed_signers::AllowedSigners;
 use super::keyring::{Fingerprint, Keyring};
 use super::openpgp::{self, SignatureRules, VerifiedSignature};
-use super::ssh::{AllowedSigners, VerifiedSigner};
+use super::ssh::VerifiedSigner;
 pub use super::tag_name::{InvalidTagName, TagName};
 use super::tag_object::{Format, ParsedTag, malformed};
 pub use super::tag_refusal::TagRefusal;

@@ -188,6 +188,12 @@ impl TagRefusal {
             Self::Malformed { .. } | Self::TargetNotACommit { .. } => {
                 "make a new tag of the commit with `git tag -s NAME COMMIT`"
             }
+            Self::BadSshSignature(SshRefusal::Unsupported(_)) => {
+                "check it with `git verify-tag`, or ask for a tag by an Ed25519, ECDSA or RSA key"
+            }
+            Self::BadSshSignature(SshRefusal::NotTouched { .. }) => {
+                "make the tag anew with `git tag -s NAME`, and touch the token when it asks"
+            }
             Self::BadSshSignature(_) => {
                 "see ssh-keygen(1), ALLOWED SIGNERS, for the list of who may sign"
             }
