@@ -11,6 +11,7 @@ use verify::{
         fetch::update::{self, Update},
         input_error::InputError,
         inputs::{self, Trees},
+        nix_store,
         pins::Pins,
         progress::Standard,
     },
@@ -109,7 +110,7 @@ impl Workspace {
         let (pins, trees) = self.ensured()?;
         let nix = Engine::Nix.available().is_ok();
         if nix {
-            carry::make_valid(&pins, &trees, &Standard::new()).map_err(undecided)?;
+            nix_store::make_valid(&pins, &trees, &Standard::new()).map_err(undecided)?;
         }
         for ((name, digest), tree) in pins.trees().into_iter().zip(trees.in_order()) {
             talk::answer(&format!("{name:<22} {digest} {}", tree.display()))?;

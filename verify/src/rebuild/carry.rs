@@ -6,15 +6,13 @@
 use std::{
     fs,
     io::{self, Write as _},
-    path::{Path, PathBuf},
-    process::Command,
+    path::Path,
 };
 
 use super::{
-    command,
     input_error::InputError,
     inputs::{self, Trees},
-    nar, nix,
+    nar, nix_store,
     pins::Pins,
     progress::Progress,
     store_path,
@@ -98,14 +96,14 @@ pub fn export_nix_cache(
     folder: &Path,
     progress: &dyn Progress,
 ) -> Result<(), InputError> {
-    make_valid(pins, trees, progress)?;
+    nix_store::make_valid(pins, trees, progress)?;
     fs::create_dir_all(folder).map_err(InputError::io(folder))?;
     let folder = fs::canonicalize(folder).map_err(InputError::io(folder))?;
     progress.step("copying the inputs into a Nix binary cache");
     let paths = pins
         .trees()
         .map(|(name, digest)| store_path::of_tree(name, digest));
-    copy(
+    nix_store::copy(
         &["--to", &format!("file://{}", folder.display())],
         &paths,
         progress,
@@ -121,7 +119,7 @@ fn import_nix_cache(pins: &Pins, folder: &Path, progress: &dyn Progress) -> Resu
     let paths = pins
         .trees()
         .map(|(name, digest)| store_path::of_tree(name, digest));
-    copy(
+    nix_store::copy(
         &["--from", &format!("file://{}", folder.display())],
         &paths,
         progress,
@@ -138,31 +136,6 @@ fn import_nix_cache(pins: &Pins, folder: &Path, progress: &dyn Progress) -> Resu
     }
     progress.done();
     Ok(())
-}
-
-/// Makes every tree valid in this machine's Nix store.
-///
-/// # Errors
-/// An [`InputError`] with what Nix said.
-pub fn make_valid(pins: &Pins, trees: &Trees, progress: &dyn Progress) -> Result<(), InputError> {
-    for ((name, digest), tree) in pins.trees().into_iter().zip(trees.in_order()) {
-        nix::add_to_store(name, digest, tree, progress).map_err(|e| InputError::fetch(name, e))?;
-    }
-    progress.done();
-    Ok(())
-}
-
-fn copy(where_to: &[&str], paths: &[PathBuf], progress: &dyn Progress) -> Result<(), InputError> {
-    let mut nix = Command::new("nix");
-    nix.args(["--extra-experimental-features", "nix-command", "copy"])
-        .args(where_to)
-        .args(paths);
-    let ended = command::run(&mut nix, progress).map_err(|e| InputError::fetch("nix copy", e))?;
-    if ended.success {
-        Ok(())
-    } else {
-        Err(InputError::fetch("nix copy", ended.log))
-    }
 }
 
 fn file_name(name: &str, digest: sbom::digest::Sha256Digest) -> String {

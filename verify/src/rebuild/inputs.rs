@@ -30,6 +30,14 @@ pub struct Trees {
     pub crates: PathBuf,
 }
 
+impl Trees {
+    /// In the order of [`Pins::trees`].
+    #[must_use]
+    pub fn in_order(&self) -> [&PathBuf; 4] {
+        [&self.root, &self.rust, &self.auditable, &self.crates]
+    }
+}
+
 /// Finds or fetches all four trees.
 ///
 /// `source` is the source tree whose Cargo.lock names the crates; `cache` keeps what is fetched.

@@ -14,6 +14,7 @@ pub mod inputs;
 mod namespaces;
 pub mod nar;
 mod nix;
+pub mod nix_store;
 pub mod pins;
 pub mod progress;
 mod stages;

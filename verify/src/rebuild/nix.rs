@@ -10,14 +10,12 @@ use std::{
 };
 
 use super::{
-    BuildRequest, Engine, Made, RebuildError, carry, command,
-    input_error::InputError,
+    BuildRequest, Engine, Made, RebuildError, command,
     inputs::Trees,
+    nix_store::{self, is_valid},
     pins::Pins,
     progress::{Progress, Silent},
-    store_path,
 };
-use sbom::digest::Sha256Digest;
 
 /// Options of every call: the sandbox or nothing, and no binary cache.
 const OPTIONS: [&str; 9] = [
@@ -56,7 +54,7 @@ pub(super) fn build(
     trees: &Trees,
     progress: &dyn Progress,
 ) -> Result<Made, RebuildError> {
-    carry::make_valid(pins, trees, progress)?;
+    nix_store::make_valid(pins, trees, progress)?;
     let source =
         fs::canonicalize(request.source).map_err(RebuildError::io("found", request.source))?;
     let recipe = source.join(&request.plan.build().recipe).join("build.nix");
@@ -120,12 +118,6 @@ fn builder_users() -> &'static [&'static str] {
     } else {
         &["--option", "build-users-group", ""]
     }
-}
-
-/// Whether the store has a path.
-fn is_valid(path: &Path) -> bool {
-    let mut ask = Command::new("nix-store");
-    command::run(ask.arg("--check-validity").arg(path), &Silent).is_ok_and(|ended| ended.success)
 }
 
 /// `nix-build` on the recipe's expression, with source and time as arguments.
@@ -192,44 +184,6 @@ fn nix_string(text: &str) -> String {
         .replace('"', "\\\"")
         .replace("${", "\\${");
     format!("\"{escaped}\"")
-}
-
-/// Makes a tree valid in the store, at the path where the expressions expect it.
-pub(super) fn add_to_store(
-    name: &str,
-    digest: Sha256Digest,
-    tree: &Path,
-    progress: &dyn Progress,
-) -> Result<(), RebuildError> {
-    let place = store_path::of_tree(name, digest);
-    if is_valid(&place) {
-        return Ok(());
-    }
-    progress.step(&format!("adding {name} to the Nix store"));
-    let mut add = Command::new("nix-store");
-    add.args(["--add-fixed", "--recursive", "sha256"]).arg(tree);
-    let ended = command::run(&mut add, progress).map_err(|e| missing(e.to_string()))?;
-    if !ended.success {
-        return Err(InputError::fetch(name, format!("nix-store: {}", ended.log)).into());
-    }
-    let put = ended.stdout.trim();
-    if Path::new(put) == place {
-        Ok(())
-    } else {
-        Err(InputError::fetch(
-            name,
-            format!("Nix put it at {put}, not at {}", place.display()),
-        )
-        .into())
-    }
-}
-
-impl Trees {
-    /// In the order of [`Pins::trees`].
-    #[must_use]
-    pub fn in_order(&self) -> [&PathBuf; 4] {
-        [&self.root, &self.rust, &self.auditable, &self.crates]
-    }
 }
 
 #[cfg(test)]
