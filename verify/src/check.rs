@@ -168,6 +168,22 @@ impl Evidence {
         self.unseen.push(text.to_string());
     }
 
+    /// Adds all that another look saw, behind what is here.
+    pub fn append(&mut self, other: Self) {
+        let Self {
+            facts,
+            warnings,
+            problems,
+            tables,
+            unseen,
+        } = other;
+        self.facts.extend(facts);
+        self.warnings.extend(warnings);
+        self.problems.extend(problems);
+        self.tables.extend(tables);
+        self.unseen.extend(unseen);
+    }
+
     /// A pass where nothing is false and all could be looked at. What is false makes it a fail: one
     /// problem is the reason itself, several are counted in it.
     #[must_use]

@@ -62,9 +62,15 @@ impl Artifact {
     /// Takes the facts from the bytes of the binary.
     #[must_use]
     pub fn new(name: &str, bytes: &[u8]) -> Self {
+        Self::with_sha256(name, bytes, Sha256Digest::of(bytes))
+    }
+
+    /// The same where the digest of these bytes was counted already.
+    #[must_use]
+    pub fn with_sha256(name: &str, bytes: &[u8], sha256: Sha256Digest) -> Self {
         Self {
             name: name.to_owned(),
-            sha256: Sha256Digest::of(bytes),
+            sha256,
             sha512: hex::encode(Sha512::digest(bytes)),
             size_bytes: bytes.len(),
             witnesses: in_binary(bytes),

@@ -3,6 +3,7 @@
 //! What is in a binary is read from the binary itself (`.dep-v0` data, version strings of C
 //! libraries); the SBOM and the lock file are held against it, and each difference is named.
 
+use ::sbom::digest::Sha256Digest;
 use ::sbom::reconcile::{reconcile, reconcile_artifact};
 use ::sbom::source::cargo_lock::{self, LockGraph};
 use ::sbom::source::dep_v0;
@@ -21,14 +22,12 @@ pub(crate) fn run(case: &Case<'_>) -> Outcome {
             None
         }
     };
-    let mut looked_at = 0;
-    for (name, file) in case.bundle().binaries() {
-        let Some(bytes) = &file.bytes else { continue };
-        looked_at += 1;
-        one(case, name, bytes, lock.as_ref(), &mut evidence);
-    }
-    if looked_at == 0 {
+    let seen = every_binary(case, lock.as_ref());
+    if seen.is_empty() {
         evidence.problem("there is no binary in the bundle");
+    }
+    for binary in seen {
+        evidence.append(binary);
     }
     if evidence.problems.is_empty() && lock.is_none() {
         return evidence.undecided(
@@ -53,35 +52,56 @@ fn lock_at_tag(case: &Case<'_>) -> Result<Option<LockGraph>, String> {
         .map_err(|error| format!("`Cargo.lock` at the tag: {error}"))
 }
 
+/// What was seen of each binary, in the order of their names. Each is looked at on a core of its own:
+/// counting its SHA-512 is most of the work of a whole assay.
+fn every_binary(case: &Case<'_>, lock: Option<&LockGraph>) -> Vec<Evidence> {
+    let bundle = case.bundle();
+    std::thread::scope(|scope| {
+        let running: Vec<_> = bundle
+            .binaries()
+            .filter_map(|(name, file)| {
+                let bytes = file.bytes.as_ref()?;
+                let document = bundle.bytes(&sbom_path(name));
+                Some(scope.spawn(move || one(name, file.digest, bytes, document, lock)))
+            })
+            .collect();
+        let ended = running.into_iter().map(|thread| thread.join());
+        ended
+            .map(|seen| seen.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect()
+    })
+}
+
 fn one(
-    case: &Case<'_>,
     name: &str,
+    sha256: Sha256Digest,
     binary: &[u8],
+    document: Option<&[u8]>,
     lock: Option<&LockGraph>,
-    evidence: &mut Evidence,
-) {
+) -> Evidence {
+    let mut evidence = Evidence::default();
     let path = sbom_path(name);
     let graph = match dep_v0::read(binary) {
         Ok(graph) => graph,
         Err(error) => {
             evidence.problem(format!("`bin/{name}` does not say what is in it: {error}"));
-            return;
+            return evidence;
         }
     };
-    let Some(document) = case.bundle().bytes(&path) else {
+    let Some(document) = document else {
         evidence.problem(format!("`{path}` is missing"));
-        return;
+        return evidence;
     };
     let sbom = match ::sbom::read::parse(document) {
         Ok(sbom) => sbom,
         Err(error) => {
             evidence.problem(format!("`{path}`: {error}"));
-            return;
+            return evidence;
         }
     };
     let found = reconcile(&graph, Some(&sbom), lock);
     for difference in found.differences.iter().chain(&reconcile_artifact(
-        &Artifact::new(name, binary),
+        &Artifact::with_sha256(name, binary, sha256),
         &[],
         &sbom,
     )) {
@@ -94,4 +114,5 @@ fn one(
             found.in_binary, found.compared
         ),
     );
+    evidence
 }
