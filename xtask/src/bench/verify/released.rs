@@ -112,14 +112,13 @@ impl Released {
         for entry in fs::read_dir(self.bundle.join(BIN_DIR))? {
             binaries += size(&entry?.path())?;
         }
-        let lock = fs::read_to_string(self.workspace.join("Cargo.lock"))?;
         Ok(format!(
-            "The bundle `{}` with {binaries:.1} MiB of binaries, a Cargo.lock of {} packages; `verify` is {}",
+            "The bundle `{}` with {binaries:.1} MiB of binaries, for the advisories a Cargo.lock of {} packages; `verify` is {}",
             self.bundle
                 .file_name()
                 .unwrap_or_default()
                 .to_string_lossy(),
-            lock.matches("[[package]]").count(),
+            packages(&self.crates)?,
             if self.verify.starts_with(&self.bundle) {
                 "the shipped one"
             } else {
