@@ -123,6 +123,19 @@ fn reports_that_pass_fail_and_are_undecided_have_the_form_of_their_schema() {
     let tables = answer["findings"][4]["evidence"]["tables"].clone();
     assert_eq!(tables[0]["title"], "advisories", "{answer}");
     assert_eq!(tables[0]["rows"][0][1], "RUSTSEC-2026-0900", "{answer}");
+    // Neither inputs nor a network to get them from.
+    std::fs::create_dir(release.gnupg.home().join("empty")).unwrap();
+    let rebuild = [
+        "rebuild",
+        "bundle",
+        "--keyring",
+        "keys.asc",
+        "--engine",
+        "namespaces",
+        "--cache",
+        "empty",
+    ];
+    assert_eq!(verdict(&rebuild), "no-verdict");
     release.write("bin/extra", b"x");
     std::fs::remove_file(release.at("source.bundle")).unwrap();
     assert_eq!(verdict(&whole), "fail");

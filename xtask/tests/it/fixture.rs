@@ -346,6 +346,22 @@ pub(crate) fn talk(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
+/// The folder with the `verify` of this repository.
+pub(crate) fn verify_folder() -> PathBuf {
+    let folder = Path::new(env!("CARGO_BIN_EXE_xtask")).parent().unwrap();
+    // A run of all tests has compiled it; a run of this crate's alone has not.
+    if !folder.join("verify").is_file() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let output = Command::new(env!("CARGO"))
+            .args(["build", "--quiet", "--locked", "--package", "verify"])
+            .args(["--package", "xtask", "--features", "xtask/engineer"])
+            .current_dir(root)
+            .output();
+        crate::peers::said(&output.unwrap());
+    }
+    folder.to_path_buf()
+}
+
 /// A file of the repository that the tests belong to.
 pub(crate) fn of_this_repository(path: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)).unwrap()

@@ -8,6 +8,7 @@ mod fixture;
 mod flake;
 mod peers;
 mod preflight;
+mod rebuild_answers;
 mod rebuilder_network;
 mod remote_builder;
 mod second_workspace;

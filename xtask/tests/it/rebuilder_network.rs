@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use crate::fixture::{TAG, Workspace, advisory_db, answer, talk};
+use crate::fixture::{TAG, Workspace, advisory_db, answer, talk, verify_folder};
 use crate::peers::{self, said};
 
 /// Nothing that is waited for here takes longer.
@@ -18,22 +18,6 @@ const PATIENCE: Duration = Duration::from_secs(300);
 
 fn backend() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../verify/rebuilderd/rebuilder-hallmark.sh")
-}
-
-/// The folder with the `verify` of this repository.
-fn verify_folder() -> PathBuf {
-    let folder = Path::new(env!("CARGO_BIN_EXE_xtask")).parent().unwrap();
-    // A run of all tests has compiled it; a run of this crate's alone has not.
-    if !folder.join("verify").is_file() {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        let output = Command::new(env!("CARGO"))
-            .args(["build", "--quiet", "--locked", "--package", "verify"])
-            .args(["--package", "xtask", "--features", "xtask/engineer"])
-            .current_dir(root)
-            .output();
-        said(&output.unwrap());
-    }
-    folder.to_path_buf()
 }
 
 /// A shelf with a published release: the bundle as one file, and each binary beside it.

@@ -22,15 +22,15 @@ use verify::verdict::Verdict;
 use crate::fixture::{TAG, Workspace, advisory_db, answer, of_this_repository, talk};
 
 /// A released workspace.
-struct Released {
-    workspace: Workspace,
-    bundle: PathBuf,
+pub(crate) struct Released {
+    pub(crate) workspace: Workspace,
+    pub(crate) bundle: PathBuf,
     said: String,
     answered: String,
 }
 
 impl Released {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let workspace = Workspace::new();
         workspace.sign_tag(TAG, &workspace.engineer);
         let (said, answered) = release(&workspace, &[]);
@@ -163,7 +163,7 @@ fn outcome(report: &ReleaseReport, check: CheckId) -> &Outcome {
 }
 
 /// Lists the files anew and signs the list anew, as somebody with the release key could.
-fn sum_and_sign_again(released: &Released) {
+pub(crate) fn sum_and_sign_again(released: &Released) {
     let mut listed = BTreeMap::new();
     for path in files(&released.bundle) {
         if path != MANIFEST && path != MANIFEST_SIGNATURE {
