@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::{Value, json};
 
+use crate::preload;
 use crate::support::{Http, Scratch, Served, receive};
 
 /// More than the writer's queue and one group hold together.
@@ -21,23 +22,9 @@ struct StuckDisk {
 }
 
 impl StuckDisk {
-    /// Compiles the library; `None` (and a line on stdout) where there is no compiler.
+    /// `None`: there is no compiler.
     fn make(node: &Scratch) -> Option<Self> {
-        let library = node.dir.path().join("stuck_disk.so");
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/stuck_disk.c");
-        let compiled = Command::new("cc")
-            .args(["-shared", "-fPIC", "-O1", "-o"])
-            .arg(&library)
-            .arg(source)
-            .output();
-        match compiled {
-            Ok(output) if output.status.success() => {}
-            Ok(output) => panic!("{}", String::from_utf8_lossy(&output.stderr)),
-            Err(error) => {
-                println!("skipped: no C compiler: {error}");
-                return None;
-            }
-        }
+        let library = preload::library(node, "stuck_disk")?;
         let state = node.dir.path().join("stuck");
         Some(Self { library, state })
     }

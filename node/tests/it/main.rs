@@ -28,6 +28,7 @@ mod openapi;
 mod other_programs;
 mod peers;
 mod power_cut;
+mod preload;
 mod pytools;
 mod receiver;
 #[expect(unreachable_pub, reason = "it is shown as others would write it")]

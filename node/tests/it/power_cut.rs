@@ -6,14 +6,14 @@
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::FileExt as _;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use crate::preload;
 use crate::support::{Scratch, Served};
 
 const WRITERS: usize = 4;
@@ -28,23 +28,9 @@ struct PowerCut {
 }
 
 impl PowerCut {
-    /// Compiles the library; `None` (and a line on stdout) where there is no compiler.
+    /// `None`: there is no compiler.
     fn make(scratch: &Scratch) -> Option<Self> {
-        let library = scratch.dir.path().join("power_cut.so");
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/power_cut.c");
-        let compiled = Command::new("cc")
-            .args(["-shared", "-fPIC", "-O1", "-o"])
-            .arg(&library)
-            .arg(source)
-            .output();
-        match compiled {
-            Ok(output) if output.status.success() => {}
-            Ok(output) => panic!("{}", String::from_utf8_lossy(&output.stderr)),
-            Err(error) => {
-                println!("skipped: no C compiler: {error}");
-                return None;
-            }
-        }
+        let library = preload::library(scratch, "power_cut")?;
         let notes = scratch.dir.path().join("notes");
         std::fs::create_dir(&notes).unwrap();
         Some(Self { library, notes })
