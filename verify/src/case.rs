@@ -1,16 +1,18 @@
 //! What a run of the checks looks at: the bundle, the keys, the policy, the time, and the two facts
 //! that several checks build on, established once: the source and its verified tag.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
 use crate::attest::dsse;
 use crate::attest::provenance::Provenance;
 use crate::attest::statement::Statement;
-use crate::check::{Evidence, Outcome};
+use crate::check::{Evidence, Outcome, with_causes};
 use crate::git::Repository;
 use crate::load::bundle::{LoadedBundle, MANIFEST, MANIFEST_SIGNATURE, PROVENANCE, SOURCE};
 use crate::load::policy::{Policy, Role};
+use crate::manifest::Manifest;
 use crate::plan::ReleasePlan;
 use crate::rebuild::{Engine, progress::Progress};
 use crate::trust::keyring::Keyring;
@@ -136,6 +138,29 @@ impl<'a> Case<'a> {
             .min()
     }
 
+    /// Whether the keys that may sign releases vouch for this file, as it is in the bundle: as many as
+    /// the policy wants signed the list, and the list has it with this digest.
+    #[must_use]
+    pub fn vouched_for(&self, path: &str) -> bool {
+        let authorised = self.request.policy.authorised(Role::Release);
+        let Some(Ok(signatures)) = &self.release_signatures else {
+            return false;
+        };
+        let keys: BTreeSet<_> = signatures
+            .iter()
+            .map(VerifiedSignature::certificate)
+            .filter(|certificate| authorised.holds(certificate))
+            .collect();
+        let listed = self
+            .bundle()
+            .bytes(MANIFEST)
+            .and_then(|bytes| Manifest::parse(bytes).ok())
+            .and_then(|manifest| manifest.files().get(&path.parse().ok()?).copied());
+        keys.len() >= self.request.policy.threshold(Role::Release)
+            && listed.is_some()
+            && listed == self.bundle().file(path).map(|file| file.digest)
+    }
+
     /// Why the tag's key, which the policy takes, is out of force now; `None` where it is in force,
     /// or there is no tag.
     #[must_use]
@@ -193,7 +218,7 @@ impl<'a> Case<'a> {
             .ok_or_else(|| format!("there is no `{}` at the tag", crate::plan::FILE_NAME))?;
         let text =
             String::from_utf8(bytes).map_err(|_| String::from("`release.toml` is not text"))?;
-        ReleasePlan::parse(&text).map_err(|error| error.to_string())
+        ReleasePlan::parse(&text).map_err(|error| with_causes(&error))
     }
 }
 
@@ -201,7 +226,8 @@ fn open_source(request: &Request<'_>) -> Result<Repository, String> {
     if request.bundle.file(SOURCE).is_none() {
         return Err(format!("`{SOURCE}` is missing"));
     }
-    Repository::from_bundle(&request.bundle.root().join(SOURCE)).map_err(|error| error.to_string())
+    Repository::from_bundle(&request.bundle.root().join(SOURCE))
+        .map_err(|error| with_causes(&error))
 }
 
 fn release_signatures(request: &Request<'_>) -> Option<ReleaseSignatures> {

@@ -102,6 +102,21 @@ pub enum TableTitle {
     Differences,
 }
 
+/// An error with all that caused it, in one line. A cause that the words before it have named
+/// already is not said twice.
+pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut words = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let text = cause.to_string();
+        if !words.contains(&text) {
+            words = format!("{words}: {text}");
+        }
+        next = cause.source();
+    }
+    words
+}
+
 /// What a check saw.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Evidence {

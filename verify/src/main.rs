@@ -38,7 +38,7 @@ fn run(cli: &Cli, now: SystemTime) -> anyhow::Result<Answer> {
         Command::Rebuild(args) => commands::rebuild::run(args, now),
         Command::Attest(args) => commands::attest::run(args, now),
         Command::Quorum(args) => commands::quorum::run(args, now),
-        Command::Policy(PolicyCommand::Check(args)) => commands::policy::check(args),
+        Command::Policy(PolicyCommand::Check(args)) => commands::policy::check(args, now),
         Command::Completions(args) => Ok(commands::manual::completions(args)),
         Command::Man(args) => commands::manual::man(args),
         _ => Err(anyhow::anyhow!("this command is not known here")),

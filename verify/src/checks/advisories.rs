@@ -11,7 +11,7 @@ use ::sbom::source::dep_v0;
 use time::OffsetDateTime;
 
 use crate::case::Case;
-use crate::check::{Evidence, Outcome, TableTitle};
+use crate::check::{Evidence, Outcome, TableTitle, with_causes};
 use crate::load::advisory_db;
 use crate::load::bundle::{ADVISORIES, VEX, sbom_path};
 
@@ -22,7 +22,9 @@ pub(crate) fn run(case: &Case<'_>) -> Outcome {
     };
     let at_release = match Report::parse(bytes) {
         Ok(report) => report,
-        Err(error) => return evidence.failed(format!("`{ADVISORIES}`: {error}")),
+        Err(error) => {
+            return evidence.failed(format!("`{ADVISORIES}`: {}", with_causes(&error)));
+        }
     };
     release_report(&at_release, &mut evidence);
     vex_agrees(case, &at_release, &mut evidence);
@@ -43,7 +45,7 @@ pub(crate) fn run(case: &Case<'_>) -> Outcome {
         .flat_map(|(_, packages)| packages.iter().map(Package::name));
     let database = match advisory_db::load(folder, names) {
         Ok(database) => database,
-        Err(error) => return evidence.undecided(error),
+        Err(error) => return evidence.undecided(with_causes(&error)),
     };
     let rules = case.policy().advisories();
     let today = OffsetDateTime::from(case.request().now).date();
@@ -60,12 +62,20 @@ pub(crate) fn run(case: &Case<'_>) -> Outcome {
         Ok(warning) => warning.into_iter().for_each(|words| evidence.warn(words)),
     }
     let mut ignores: Vec<Ignore> = rules.ignores.clone();
-    if rules.accept_release_ignores {
+    // What narrows the question must be said by somebody who may say it.
+    let vouched = case.vouched_for(ADVISORIES);
+    if rules.accept_release_ignores && vouched {
         ignores.extend(at_release.ignores.iter().cloned());
+    }
+    if !vouched {
+        evidence.warn(format!(
+            "no release key vouches for `{ADVISORIES}`: what it accepts does not count"
+        ));
     }
     let target = at_release
         .target
         .as_deref()
+        .filter(|_| vouched)
         .and_then(|target| target.parse::<Target>().ok());
     let rules = Rules {
         today,
@@ -108,8 +118,10 @@ fn inventories(case: &Case<'_>) -> Result<Vec<(String, Vec<Package>)>, String> {
         .binaries()
         .filter_map(|(name, file)| file.bytes.as_ref().map(|bytes| (name, bytes)))
         .map(|(name, bytes)| {
-            let graph = dep_v0::read(bytes)
-                .map_err(|error| format!("`bin/{name}` does not say what is in it: {error}"))?;
+            let graph = dep_v0::read(bytes).map_err(|error| {
+                let why = with_causes(&error);
+                format!("`bin/{name}` does not say what is in it: {why}")
+            })?;
             Ok((name.to_owned(), graph.packages().to_vec()))
         })
         .collect()
@@ -183,7 +195,7 @@ fn vex_agrees(case: &Case<'_>, report: &Report, evidence: &mut Evidence) {
                 .iter()
                 .for_each(|line| evidence.problem(format!("`{VEX}`: {line}")));
         }
-        Err(error) => evidence.problem(format!("`{VEX}`: {error}")),
+        Err(error) => evidence.problem(format!("`{VEX}`: {}", with_causes(&error))),
     }
 }
 

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use crate::case::Case;
-use crate::check::{Evidence, Outcome};
+use crate::check::{Evidence, Outcome, with_causes};
 use crate::load::bundle::{MANIFEST, MANIFEST_SIGNATURE, REQUIRED, UNLISTED, sbom_path};
 use crate::load::policy::Role;
 use crate::manifest::Manifest;
@@ -21,7 +21,7 @@ pub(crate) fn run(case: &Case<'_>) -> Outcome {
     signature(case, &mut evidence);
     match Manifest::parse(bytes) {
         Ok(manifest) => files(case, &manifest, &mut evidence),
-        Err(error) => evidence.problem(format!("`{MANIFEST}`: {error}")),
+        Err(error) => evidence.problem(format!("`{MANIFEST}`: {}", with_causes(&error))),
     }
     evidence.judged()
 }

@@ -15,7 +15,7 @@ use crate::attest::dsse::{self, Envelope, IN_TOTO_PAYLOAD_TYPE};
 use crate::attest::provenance::{Builder, Input, Provenance, SECOND_BUILD};
 use crate::attest::statement::Statement;
 use crate::case::Case;
-use crate::check::{Evidence, Outcome};
+use crate::check::{Evidence, Outcome, with_causes};
 use crate::git::Repository;
 use crate::load::bundle::{INPUTS, PROVENANCE, binary_path};
 use crate::load::policy::Role;
@@ -41,7 +41,9 @@ pub(crate) fn run(case: &Case<'_>) -> Outcome {
     }
     let envelopes = match dsse::read_lines(bytes) {
         Ok(envelopes) => envelopes,
-        Err(error) => return evidence.failed(format!("`{PROVENANCE}`: {error}")),
+        Err(error) => {
+            return evidence.failed(format!("`{PROVENANCE}`: {}", with_causes(&error)));
+        }
     };
     let mut stated = 0;
     for (index, envelope) in envelopes.iter().enumerate() {
@@ -360,7 +362,7 @@ fn shipped(case: &Case<'_>, plan: &ReleasePlan, evidence: &mut Evidence) {
             Some(Ok(breaches)) => breaches
                 .iter()
                 .for_each(|breach| evidence.problem(format!("`bin/{name}`: {breach}"))),
-            Some(Err(error)) => evidence.problem(format!("`bin/{name}`: {error}")),
+            Some(Err(error)) => evidence.problem(format!("`bin/{name}`: {}", with_causes(&error))),
             None => {}
         }
     }

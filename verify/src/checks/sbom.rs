@@ -4,13 +4,14 @@
 //! libraries); the SBOM and the lock file are held against it, and each difference is named.
 
 use ::sbom::digest::Sha256Digest;
+use ::sbom::read::{ReadComponent, ReadSbom};
 use ::sbom::reconcile::{reconcile, reconcile_artifact};
 use ::sbom::source::cargo_lock::{self, LockGraph};
 use ::sbom::source::dep_v0;
 use ::sbom::write::Artifact;
 
 use crate::case::Case;
-use crate::check::{Evidence, Outcome};
+use crate::check::{Evidence, Outcome, with_causes};
 use crate::load::bundle::sbom_path;
 
 pub(crate) fn run(case: &Case<'_>) -> Outcome {
@@ -49,7 +50,7 @@ fn lock_at_tag(case: &Case<'_>) -> Result<Option<LockGraph>, String> {
     let text = String::from_utf8(bytes).map_err(|_| "`Cargo.lock` at the tag is not text")?;
     cargo_lock::parse(&text)
         .map(Some)
-        .map_err(|error| format!("`Cargo.lock` at the tag: {error}"))
+        .map_err(|error| format!("`Cargo.lock` at the tag: {}", with_causes(&error)))
 }
 
 /// What was seen of each binary, in the order of their names. Each is looked at on a core of its own:
@@ -84,7 +85,8 @@ fn one(
     let graph = match dep_v0::read(binary) {
         Ok(graph) => graph,
         Err(error) => {
-            evidence.problem(format!("`bin/{name}` does not say what is in it: {error}"));
+            let why = with_causes(&error);
+            evidence.problem(format!("`bin/{name}` does not say what is in it: {why}"));
             return evidence;
         }
     };
@@ -95,16 +97,14 @@ fn one(
     let sbom = match ::sbom::read::parse(document) {
         Ok(sbom) => sbom,
         Err(error) => {
-            evidence.problem(format!("`{path}`: {error}"));
+            evidence.problem(format!("`{path}`: {}", with_causes(&error)));
             return evidence;
         }
     };
     let found = reconcile(&graph, Some(&sbom), lock);
-    for difference in found.differences.iter().chain(&reconcile_artifact(
-        &Artifact::with_sha256(name, binary, sha256),
-        &[],
-        &sbom,
-    )) {
+    let artifact = Artifact::with_sha256(name, binary, sha256);
+    let of_the_file = reconcile_artifact(&artifact, &[], &sbom);
+    for difference in found.differences.iter().chain(&of_the_file) {
         evidence.problem(format!("{name}: {difference}"));
     }
     evidence.fact(
@@ -114,5 +114,39 @@ fn one(
             found.in_binary, found.compared
         ),
     );
+    if let Some(words) = libraries(&artifact, &sbom) {
+        evidence.fact(name, words);
+    }
     evidence
+}
+
+/// Which libraries of an SBOM that are no crates the binary itself names, and of which the SBOM is
+/// the only witness; `None` where there are none. What the binary names and the SBOM has not is a
+/// difference, and stands elsewhere.
+pub(crate) fn libraries(artifact: &Artifact, sbom: &ReadSbom) -> Option<String> {
+    let (seen, unseen): (Vec<_>, Vec<_>) = sbom
+        .components
+        .iter()
+        .filter(|component| !component.is_crate())
+        .partition(|component| {
+            let mut witnesses = artifact.witnesses.iter();
+            witnesses.any(|witness| witness.name == component.name)
+        });
+    let list = |components: &[&ReadComponent]| -> String {
+        let each: Vec<String> = components
+            .iter()
+            .map(|component| format!("{} {}", component.name, component.version))
+            .collect();
+        each.join(", ")
+    };
+    let said = [
+        (seen, "the binary names too"),
+        (unseen, "only the SBOM names"),
+    ];
+    let words: Vec<String> = said
+        .iter()
+        .filter(|(components, _)| !components.is_empty())
+        .map(|(components, who)| format!("{who} {}", list(components)))
+        .collect();
+    (!words.is_empty()).then(|| format!("of the libraries that are no crates {}", words.join("; ")))
 }

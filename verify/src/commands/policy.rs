@@ -1,5 +1,9 @@
 //! `verify policy check`: what a policy asks for, in words.
 
+use std::time::SystemTime;
+
+use time::OffsetDateTime;
+
 use super::Answer;
 use super::answer::SingleReport;
 use crate::check::{CHECKS, Evidence};
@@ -11,13 +15,19 @@ use crate::trust::tag::Authorised;
 ///
 /// # Errors
 /// When the policy cannot be read or is refused.
-pub fn check(args: &PolicyCheckArgs) -> anyhow::Result<Answer> {
+pub fn check(args: &PolicyCheckArgs, now: SystemTime) -> anyhow::Result<Answer> {
     let policy = super::policy(Some(&args.policy))?;
     let mut evidence = Evidence::default();
-    explain(&policy, &mut evidence);
+    explain(&policy, now, &mut evidence);
     if let Some(path) = &args.keyring {
         let keyring = super::keyring(path)?;
         for role in Role::ALL {
+            let (threshold, held) = (policy.threshold(role), keyring.len());
+            if threshold > held {
+                evidence.problem(format!(
+                    "`{role}` needs {threshold} distinct keys, and the keyring holds {held}"
+                ));
+            }
             let Authorised::Only(named) = policy.authorised(role) else {
                 continue;
             };
@@ -40,7 +50,7 @@ pub fn check(args: &PolicyCheckArgs) -> anyhow::Result<Answer> {
         .answer("the policy can be read, and asks for this", args.json)
 }
 
-fn explain(policy: &Policy, evidence: &mut Evidence) {
+fn explain(policy: &Policy, now: SystemTime, evidence: &mut Evidence) {
     for check in CHECKS {
         let words = if policy.requires(check.id) {
             "required: "
@@ -81,10 +91,23 @@ fn explain(policy: &Policy, evidence: &mut Evidence) {
         ),
     );
     evidence.fact("advisory database, when fetched", &rules.origin);
-    if rules.accept_release_ignores {
-        evidence.fact("ignores of the release", "count while they run");
-    }
+    evidence.fact(
+        "ignores of the release",
+        if rules.accept_release_ignores {
+            "count while they run, where a release key vouches for them"
+        } else {
+            "do NOT count"
+        },
+    );
+    let today = OffsetDateTime::from(now).date();
     for ignore in &rules.ignores {
+        if ignore.has_expired(today) {
+            evidence.warn(format!(
+                "the decision to ignore {} ran until {} and counts no more",
+                ignore.id(),
+                ignore.expires()
+            ));
+        }
         evidence.fact(
             "ignored",
             format!(
@@ -96,8 +119,12 @@ fn explain(policy: &Policy, evidence: &mut Evidence) {
             ),
         );
     }
-    policy
-        .leniencies()
-        .iter()
-        .for_each(|words| evidence.warn(words));
+    let leniencies = policy.leniencies();
+    if leniencies.is_empty() {
+        evidence.fact(
+            "signatures",
+            "SHA-1 never counts, nor does a key that has expired or was revoked, even since it signed",
+        );
+    }
+    leniencies.iter().for_each(|words| evidence.warn(words));
 }

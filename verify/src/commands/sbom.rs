@@ -12,6 +12,7 @@ use sbom::write::{Artifact, Party, SbomRequest, SourceRepository, Tool, cycloned
 use super::Answer;
 use super::answer::SingleReport;
 use crate::check::Evidence;
+use crate::checks::sbom::libraries;
 use crate::cli::SbomArgs;
 use crate::verdict::Verdict;
 
@@ -46,12 +47,13 @@ pub fn run(args: &SbomArgs) -> anyhow::Result<Answer> {
         }
     };
     let mut found: Reconciliation = reconcile(&graph, sbom.as_ref(), lock.as_ref());
+    let mut native = None;
     if let Some(sbom) = &sbom {
-        found.differences.extend(reconcile_artifact(
-            &Artifact::new(&shown, &bytes),
-            &[],
-            sbom,
-        ));
+        let artifact = Artifact::new(&shown, &bytes);
+        found
+            .differences
+            .extend(reconcile_artifact(&artifact, &[], sbom));
+        native = libraries(&artifact, sbom);
     }
     found
         .differences
@@ -60,6 +62,9 @@ pub fn run(args: &SbomArgs) -> anyhow::Result<Answer> {
     evidence.fact("packages in the binary", found.in_binary);
     if sbom.is_some() || lock.is_some() {
         evidence.fact("of them in agreement", found.compared);
+        native
+            .iter()
+            .for_each(|words| evidence.fact("C and standard libraries", words));
     } else {
         evidence.warn("there was no SBOM and no lock file to hold it against");
         list(&graph, &bytes, &mut evidence);
@@ -89,7 +94,18 @@ fn list(graph: &DepGraph, bytes: &[u8], evidence: &mut Evidence) {
         evidence.fact(kind, format!("{} ({})", package.id, package.source.kind()));
     }
     for library in in_binary(bytes) {
-        evidence.fact("library", format!("{library:?}"));
+        let version = library
+            .version
+            .as_deref()
+            .unwrap_or("of an unknown version");
+        let (name, text) = (&library.name, &library.text);
+        evidence.fact(
+            "library",
+            format!(
+                "{name} {version}, by its text `{text}` at byte {}",
+                library.offset
+            ),
+        );
     }
 }
 

@@ -108,6 +108,56 @@ fn advisory_that_became_known_since_fail_unless_the_auditor_accepts_it_for_a_tim
 }
 
 #[test]
+fn decisions_of_the_release_that_no_release_key_vouches_for_fail() {
+    let release = Release::with_an_accepted_advisory();
+    let folder = tempfile::tempdir().unwrap();
+    write_db(folder.path(), 520, "2026-05-30");
+    add_advisory(
+        folder.path(),
+        "crates/leaf/RUSTSEC-2026-0900.md",
+        &advisory_text("RUSTSEC-2026-0900", "leaf", "2026-05-29"),
+    );
+    // A policy that looks at nothing else: the check stands for itself.
+    let alone = || policy("required = [\"advisories\"]\n");
+    let (good, verdict) = with_db(&release, Some(folder.path()), alone());
+    assert_eq!(verdict, Verdict::Pass, "{good:?}");
+    assert!(
+        said(&good).contains("is accepted: never called"),
+        "{good:?}"
+    );
+
+    let unsigned = |change: &dyn Fn()| {
+        change();
+        let (outcome, verdict) = with_db(&release, Some(folder.path()), alone());
+        let words = said(&outcome);
+        assert_eq!(verdict, Verdict::Fail, "{words}");
+        assert!(
+            words.contains("RUSTSEC-2026-0900 stands against leaf 1.0.0")
+                && words.contains("no release key vouches for `advisories.json`"),
+            "{words}"
+        );
+    };
+    // The list of checksums is signed, but has another file under this name.
+    let report = release.read("advisories.json");
+    unsigned(&|| {
+        let text = String::from_utf8(report.clone()).unwrap();
+        let later = text.replace("2026-12-31", "2099-12-31");
+        assert_ne!(later, text);
+        release.write("advisories.json", later.as_bytes());
+        let vex = String::from_utf8(release.read("vex.cdx.json")).unwrap();
+        release.write(
+            "vex.cdx.json",
+            vex.replace("2026-12-31", "2099-12-31").as_bytes(),
+        );
+    });
+    // Nobody signed the list.
+    unsigned(&|| {
+        release.restate();
+        std::fs::remove_file(release.at("SHA256SUMS.asc")).unwrap();
+    });
+}
+
+#[test]
 fn release_that_was_gated_by_no_or_too_small_a_database_undecided() {
     let release = Release::good();
     for (count, words) in [(0, "nobody looked"), (20, "gated by a database of 20 ")] {

@@ -143,6 +143,43 @@ fn policy_is_explained_and_a_key_that_the_keyring_lacks_is_named() {
 }
 
 #[test]
+fn policy_that_can_never_be_met_or_lets_something_through_says_so() {
+    let gnupg = Gnupg::new();
+    let alice = gnupg.key("alice");
+    let keys = saved(gnupg.home(), "keys.asc", &gnupg.export(&[&alice]));
+    let check = |text: &str| {
+        let policy = saved(
+            gnupg.home(),
+            "policy.toml",
+            format!("version = 1\n{text}").as_bytes(),
+        );
+        verify(&["policy", "check", &policy, "--keyring", &keys])
+    };
+    let (code, said) = check("[thresholds]\nrelease = 2\n");
+    assert!(
+        code == Some(1)
+            && said.contains("`release` needs 2 distinct keys, and the keyring holds 1"),
+        "{said}"
+    );
+    let (code, said) = check(
+        "[advisories]\naccept_release_ignores = false\n[[advisories.ignore]]\n\
+         id = \"RUSTSEC-2023-0071\"\nreason = \"r\"\nexpires = \"2026-01-01\"\ndecided_by = \"zoe\"\n",
+    );
+    assert!(
+        code == Some(0)
+            && said.contains("! the decision to ignore RUSTSEC-2023-0071 ran until 2026-01-01")
+            && said.contains("ignores of the release: do NOT count")
+            && said.contains("SHA-1 never counts"),
+        "{said}"
+    );
+    let (_, said) = check("[signatures]\nsha1_until = \"2027-01-01\"\n");
+    assert!(
+        said.contains("! SHA-1 signatures count until") && !said.contains("SHA-1 never counts"),
+        "{said}"
+    );
+}
+
+#[test]
 fn sbom_is_held_against_the_binary_or_written_from_it() {
     let release = Release::good();
     let (binary, sbom) = (release.at("bin/tool"), release.at("sbom/tool.cdx.json"));
