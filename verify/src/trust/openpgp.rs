@@ -11,6 +11,7 @@ use openpgp::cert::amalgamation::key::{
     ErasedKeyAmalgamation, SubordinateKeyAmalgamation, ValidErasedKeyAmalgamation,
 };
 use openpgp::cert::amalgamation::{ValidAmalgamation as _, ValidateAmalgamation as _};
+use openpgp::crypto::mpi::PublicKey;
 use openpgp::packet::Signature;
 use openpgp::packet::key::PublicParts;
 use openpgp::parse::Parse;
@@ -30,6 +31,9 @@ pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(300);
 
 /// The largest signature file that is read, in bytes.
 pub const MAX_SIGNATURE_BYTES: usize = 1 << 20;
+
+/// The library computes with no larger RSA keys.
+pub(super) const MAX_RSA_BITS: usize = 4096;
 
 /// The most signatures in one file.
 const MAX_SIGNATURES: usize = 64;
@@ -301,7 +305,10 @@ fn judge(
             .find(|key| match signature.verify_message(key.key(), signed) {
                 Ok(()) => true,
                 Err(error) => {
-                    unsupported = unsupported.take().or_else(|| not_known_here(&error));
+                    unsupported = unsupported
+                        .take()
+                        .or_else(|| not_known_here(&error))
+                        .or_else(|| too_large(key.key().mpis()));
                     false
                 }
             })
@@ -492,6 +499,12 @@ fn not_known_here(error: &openpgp::anyhow::Error) -> Option<String> {
         openpgp::Error::UnsupportedHashAlgorithm(hash) => Some(format!("the hash {hash}")),
         _ => None,
     }
+}
+
+/// RSA keys with which the library refuses to compute, in the same words as for a bad signature.
+fn too_large(key: &PublicKey) -> Option<String> {
+    let bits = key.bits().filter(|bits| *bits > MAX_RSA_BITS)?;
+    matches!(key, PublicKey::RSA { .. }).then(|| format!("RSA with {bits} bits"))
 }
 
 fn chain(error: &openpgp::anyhow::Error) -> String {

@@ -12,7 +12,7 @@ use ssh_key::public::{KeyData, RsaPublicKey};
 use ssh_key::{Algorithm, HashAlg, PublicKey, SshSig};
 
 use super::allowed_signers::AllowedSigners;
-use super::openpgp::Instant;
+use super::openpgp::{Instant, MAX_RSA_BITS};
 
 const LABEL: &str = "SSH SIGNATURE";
 const ARMOR_BEGINS: &[u8] = b"-----BEGIN SSH SIGNATURE-----";
@@ -21,8 +21,6 @@ const ARMOR_WIDTH: usize = 70;
 /// Magic bytes and version, which stand before the first field.
 const PREAMBLE_BYTES: usize = 10;
 const MIN_RSA_BITS: usize = 2048;
-/// The library computes with no larger ones.
-const MAX_RSA_BITS: usize = 4096;
 /// Behind a signature of a hardware token: one byte of flags, four of the counter.
 const TOKEN_TRAILER_BYTES: usize = 5;
 /// The flag of a token whose owner touched it.

@@ -154,3 +154,16 @@ fn keys_of_version_6_and_signing_subkeys_count() {
         assert!(verify_detached(b"other", &signature, &keyring, &rules).is_err());
     }
 }
+
+#[test]
+fn signature_by_an_rsa_key_too_large_to_compute_with_is_not_called_bad() {
+    // Made by GnuPG, which needs a quarter of a minute for such a key.
+    let keyring = Keyring::from_bytes(include_bytes!("fixture/rsa8192-certificate.asc")).unwrap();
+    let signature = include_bytes!("fixture/rsa8192-signature.asc");
+    let rules = SignatureRules::strict(now());
+    let refusal = verify_detached(b"content", signature, &keyring, &rules).unwrap_err();
+    assert!(
+        refusal.could_not_look() && refusal.to_string().contains("RSA with 8192 bits"),
+        "{refusal}"
+    );
+}
