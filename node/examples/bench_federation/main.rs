@@ -1,15 +1,20 @@
 //! Measures the federation with the node's own library, two nodes in one process over loopback TLS:
-//! versions ingested with verification, handshakes, a fresh peer's catch-up, a repair, an idle pair.
+//! versions ingested with verification, handshakes, a fresh peer's catch-up, an idle pair. Then the
+//! shipped program runs over the same two databases, as two processes with a counted wire between
+//! them, and both repair a hundred differences.
 //!
-//! The answer on stdout is a Markdown table; `--versions N` makes it smaller.
+//! The answer on stdout is a Markdown table; `--versions N` makes it smaller, `--node FILE` names the
+//! program.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
     reason = "a program for the engineer's terminal"
 )]
 
+mod processes;
+
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -27,6 +32,8 @@ use node::store::{self, OpenOptions, Passphrase, Store, Way};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
+const PASSPHRASE: &str = "a passphrase";
+
 struct Node {
     hub: Arc<Hub>,
     address: String,
@@ -36,8 +43,10 @@ struct Node {
 
 fn open(dir: &Path) -> Store {
     let path = dir.join("memory.db");
-    let passphrase = Passphrase::new("a passphrase".to_owned().into()).unwrap();
-    store::create(&path, &passphrase).unwrap();
+    let passphrase = Passphrase::new(PASSPHRASE.to_owned().into()).unwrap();
+    if !path.exists() {
+        store::create(&path, &passphrase).unwrap();
+    }
     Store::open(
         &path,
         &passphrase,
@@ -55,8 +64,11 @@ impl Node {
         std::fs::write(&peers, "").unwrap();
         std::fs::write(&authors, "").unwrap();
         let trust = Arc::new(Trust::load(&peers, &authors).unwrap());
-        let own = NodeCertificate::load_or_make(&dir.path().join("crt"), &dir.path().join("key"))
-            .unwrap();
+        let own = NodeCertificate::load_or_make(
+            &dir.path().join("federation.crt"),
+            &dir.path().join("federation.key"),
+        )
+        .unwrap();
         let hub = Arc::new(Hub::new(store, trust, own));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
@@ -92,28 +104,6 @@ impl Node {
         std::fs::write(self.dir.path().join("peers"), peers).unwrap();
     }
 
-    async fn fill(&self, count: usize) {
-        for start in (0..count).step_by(500) {
-            let drafts: Vec<MemoryDraft> = (start..count.min(start + 500))
-                .map(|n| {
-                    let text = format!("The kettle number {n} is blue, and stands where it always stood.");
-                    let raw = serde_json::json!({"title": format!("Memory {n}"), "content": text, "tier": "long"});
-                    let raw: CreateMemory = serde_json::from_value(raw).unwrap();
-                    MemoryDraft::check(raw, "bench", self.hub.store.clock().now()).unwrap()
-                })
-                .collect();
-            self.hub
-                .store
-                .write(move |write| {
-                    drafts
-                        .iter()
-                        .try_for_each(|draft| write.create_memory(draft).map(drop))
-                })
-                .await
-                .unwrap();
-        }
-    }
-
     async fn digest(&self) -> (u64, String) {
         let total = self.hub.with_set(VersionSet::total).await.unwrap();
         (total.count, total.digest())
@@ -122,6 +112,28 @@ impl Node {
     fn bytes(&self, peer: &Self) -> u64 {
         let status = self.hub.board.get(&peer.hub.own.fingerprint());
         status.bytes_in + status.bytes_out
+    }
+}
+
+/// Stores memories of some 60 bytes of text, 500 a commit.
+async fn fill(store: &Store, count: usize) {
+    for start in (0..count).step_by(500) {
+        let drafts: Vec<MemoryDraft> = (start..count.min(start + 500))
+            .map(|n| {
+                let text = format!("The kettle number {n} is blue, and stands where it always stood.");
+                let raw = serde_json::json!({"title": format!("Memory {n}"), "content": text, "tier": "long"});
+                let raw: CreateMemory = serde_json::from_value(raw).unwrap();
+                MemoryDraft::check(raw, "bench", store.clock().now()).unwrap()
+            })
+            .collect();
+        store
+            .write(move |write| {
+                drafts
+                    .iter()
+                    .try_for_each(|draft| write.create_memory(draft).map(drop))
+            })
+            .await
+            .unwrap();
     }
 }
 
@@ -158,24 +170,32 @@ fn per_second(count: usize, took: Duration) -> String {
     format!("{:.0}/s", count / took.as_secs_f64())
 }
 
-async fn handshakes(server: &Node, client: &Node, count: usize) -> Duration {
+/// `count` handshakes, `at_once` of them under way.
+async fn handshakes(server: &Node, client: &Node, count: usize, at_once: usize) -> Duration {
     let peer: Fingerprint = server.hub.own.fingerprint();
     let config = Arc::new(tls::client_config(&client.hub.own, peer).unwrap());
     let started = Instant::now();
-    for _ in 0..count {
-        let stream = TcpStream::connect(&server.address).await.unwrap();
-        let name = rustls::pki_types::ServerName::try_from("x.invalid").unwrap();
-        let connector = tokio_rustls::TlsConnector::from(Arc::clone(&config));
-        drop(connector.connect(name, stream).await.unwrap());
+    let mut hands = tokio::task::JoinSet::new();
+    for _ in 0..at_once {
+        let (config, address) = (Arc::clone(&config), server.address.clone());
+        hands.spawn(async move {
+            for _ in 0..count / at_once {
+                let stream = TcpStream::connect(&address).await.unwrap();
+                let name = rustls::pki_types::ServerName::try_from("x.invalid").unwrap();
+                let connector = tokio_rustls::TlsConnector::from(Arc::clone(&config));
+                drop(connector.connect(name, stream).await.unwrap());
+            }
+        });
     }
+    hands.join_all().await;
     started.elapsed()
 }
 
-async fn measure(versions: usize) -> Vec<(&'static str, String)> {
+async fn measure(versions: usize, program: &Path) -> Vec<(&'static str, String)> {
     let mut rows = Vec::new();
     let (a, b) = (Node::new().await, Node::new().await);
     let started = Instant::now();
-    a.fill(versions).await;
+    fill(&a.hub.store, versions).await;
     rows.push((
         "versions signed and stored here, 500 a commit",
         per_second(versions, started.elapsed()),
@@ -235,11 +255,13 @@ async fn measure(versions: usize) -> Vec<(&'static str, String)> {
             per_second(versions, took)
         ),
     ));
-    let took = handshakes(&a, &b, 500).await;
-    rows.push((
-        "mutual handshakes, one after another",
-        per_second(500, took),
-    ));
+    for (what, at_once) in [
+        ("mutual handshakes, both ends here, one after another", 1),
+        ("mutual handshakes, both ends here, 8 at once", 8),
+    ] {
+        let took = handshakes(&a, &b, 2000, at_once).await;
+        rows.push((what, per_second(2000, took)));
+    }
     // An idle pair.
     tokio::time::sleep(Duration::from_secs(6)).await;
     let (before, bytes) = (processor_s(), a.bytes(&b));
@@ -253,39 +275,12 @@ async fn measure(versions: usize) -> Vec<(&'static str, String)> {
             bytes * 3
         ),
     ));
-    // A hundred differences: neither can find them by pulling, both know the other's log to its end.
-    a.meet(&[]);
-    b.meet(&[]);
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    a.fill(50).await;
-    b.fill(50).await;
-    for (node, peer) in [(&a, &b), (&b, &a)] {
-        let (epoch, fingerprint) = (
-            peer.hub.store.epoch().to_owned(),
-            peer.hub.own.fingerprint(),
-        );
-        let last = peer.digest().await.0;
-        node.hub
-            .store
-            .write(move |w| w.set_peer_cursor(&fingerprint, &epoch, last))
-            .await
-            .unwrap();
-    }
-    let bytes = a.bytes(&b);
-    a.meet(&[&b]);
-    b.meet(&[&a]);
-    let took = until_equal(&a, &b).await;
-    rows.push((
-        "repair of 100 differences",
-        format!(
-            "{} KB exchanged, {:.1} s",
-            (a.bytes(&b) - bytes) / 1000,
-            took.as_secs_f64()
-        ),
-    ));
-    for node in [&a, &b, &c] {
+    let folders = [a, b].map(|node| {
         node.stop.cancel();
-    }
+        node.hub.store.close();
+        node.dir
+    });
+    rows.extend(processes::repairs(program, &folders).await);
     rows
 }
 
@@ -295,7 +290,10 @@ fn main() {
         .enable_all()
         .build()
         .unwrap();
-    let rows = rt.block_on(measure(versions));
+    let program = std::env::args().skip_while(|argument| argument != "--node");
+    let program = program.skip(1).map(PathBuf::from).next();
+    let program = program.unwrap_or_else(|| PathBuf::from("target/release/memory-node"));
+    let rows = rt.block_on(measure(versions, &program));
     println!("| what | measured |\n|---|---|");
     for (what, measured) in rows {
         println!("| {what} | {measured} |");
