@@ -118,7 +118,7 @@ impl WriteContext<'_> {
             "source_id": link.source_id, "target_id": link.target_id, "relation": link.relation,
             "namespace": namespace, "agent_id": agent,
         });
-        self.emit("link.created", link.source_id, &namespace, &agent, &facts)?;
+        self.emit("link.created", link.source_id, &namespace, &agent, || facts)?;
         Ok(true)
     }
 

@@ -373,17 +373,19 @@ impl WriteContext<'_> {
 
     /// Tells the subscribers: names and numbers, never the texts.
     fn announce(&self, event: &str, stored: &Stored) -> Result<(), StoreError> {
-        let facts = serde_json::json!({
-            "id": stored.id, "namespace": stored.namespace, "title": stored.body.title,
-            "tier": stored.body.tier, "agent_id": stored.body.agent_id,
-            "version_id": stored.version_id,
-        });
+        let facts = || {
+            serde_json::json!({
+                "id": stored.id, "namespace": stored.namespace, "title": stored.body.title,
+                "tier": stored.body.tier, "agent_id": stored.body.agent_id,
+                "version_id": stored.version_id,
+            })
+        };
         self.emit(
             event,
             stored.id,
             &stored.namespace,
             &stored.body.agent_id,
-            &facts,
+            facts,
         )
     }
 

@@ -82,9 +82,12 @@ impl WriteContext<'_> {
         object: MemoryId,
         namespace: &str,
         agent: &str,
-        facts: &Value,
+        facts: impl FnOnce() -> Value,
     ) -> Result<(), StoreError> {
-        let new = self.announcement(event, *object.as_bytes(), facts)?;
+        if !self.anyone_subscribes()? {
+            return Ok(());
+        }
+        let new = self.announcement(event, *object.as_bytes(), &facts())?;
         self.queue(&new, Some(namespace), Some(agent))
     }
 
@@ -135,6 +138,14 @@ impl WriteContext<'_> {
         };
         self.record(action, detail)?;
         self.announce_peer(event, peer, None, facts)
+    }
+
+    /// Without a subscription nobody need word what is announced.
+    fn anyone_subscribes(&self) -> Result<bool, StoreError> {
+        let mut statement = self
+            .conn
+            .prepare_cached("SELECT 1 FROM subscriptions LIMIT 1")?;
+        Ok(statement.exists([])?)
     }
 
     fn announcement(

@@ -345,11 +345,13 @@ impl WriteContext<'_> {
         namespace: &str,
         body: &MemoryBody,
     ) -> Result<(), StoreError> {
-        let facts = json!({
-            "id": id, "namespace": namespace, "title": body.title, "tier": body.tier,
-            "agent_id": body.agent_id, "version_id": version.to_string(),
-        });
-        self.emit(event, id, namespace, &body.agent_id, &facts)
+        let facts = || {
+            json!({
+                "id": id, "namespace": namespace, "title": body.title, "tier": body.tier,
+                "agent_id": body.agent_id, "version_id": version.to_string(),
+            })
+        };
+        self.emit(event, id, namespace, &body.agent_id, facts)
     }
 
     /// Gives this node the key `next`; the old one signs that. Takes effect when the store is opened
