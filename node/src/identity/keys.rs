@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use aws_lc_rs::signature::Ed25519KeyPair;
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 use zeroize::Zeroizing;
 
@@ -75,7 +76,12 @@ impl FromStr for AuthorKey {
 }
 
 /// A private key; wiped on drop, and its `Debug` shows the public half only.
-pub struct AuthorSecret(SigningKey);
+pub struct AuthorSecret {
+    key: SigningKey,
+    /// The same key in a library that signs in half the time. A signature of RFC 8032 depends on
+    /// key and message alone, so it does not matter which of the two makes it.
+    swift: Option<Ed25519KeyPair>,
+}
 
 impl AuthorSecret {
     /// A new key.
@@ -90,30 +96,58 @@ impl AuthorSecret {
     /// The key of a stored seed (RFC 8032, 5.1.5).
     #[must_use]
     pub fn from_seed(seed: &[u8; 32]) -> Self {
-        Self(SigningKey::from_bytes(seed))
+        Self {
+            key: SigningKey::from_bytes(seed),
+            swift: Ed25519KeyPair::from_seed_unchecked(seed).ok(),
+        }
     }
 
     /// The seed, for storing it in the encrypted database.
     #[must_use]
     pub fn seed(&self) -> Zeroizing<[u8; 32]> {
-        Zeroizing::new(self.0.to_bytes())
+        Zeroizing::new(self.key.to_bytes())
     }
 
     /// The public half.
     #[must_use]
     pub fn public(&self) -> AuthorKey {
-        AuthorKey(self.0.verifying_key())
+        AuthorKey(self.key.verifying_key())
     }
 
     /// Signs `message`.
     #[must_use]
     pub fn sign(&self, message: &[u8]) -> [u8; 64] {
-        self.0.sign(message).to_bytes()
+        let swift = self
+            .swift
+            .as_ref()
+            .and_then(|pair| pair.try_sign(message).ok())
+            .and_then(|signature| signature.as_ref().try_into().ok());
+        swift.unwrap_or_else(|| self.key.sign(message).to_bytes())
     }
 }
 
 impl fmt::Debug for AuthorSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "AuthorSecret(public {})", self.public())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_libraries_make_the_same_signature() {
+        for seed in 0..32_u8 {
+            let secret = AuthorSecret::from_seed(&[seed; 32]);
+            let message = vec![seed; usize::from(seed) * 37];
+            let swift = secret.swift.as_ref().unwrap().sign(&message);
+            assert_eq!(swift.as_ref(), secret.key.sign(&message).to_bytes());
+            assert_eq!(swift.as_ref(), secret.sign(&message));
+            secret
+                .public()
+                .verify(&message, &secret.sign(&message))
+                .unwrap();
+        }
     }
 }
