@@ -48,6 +48,9 @@ struct Args {
     /// Seconds of each measurement.
     #[arg(long, default_value_t = 5)]
     seconds: u64,
+    /// Connections that store at once, one measurement each.
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 8, 64])]
+    connections: Vec<usize>,
     /// Only these parts.
     #[arg(long, value_enum, value_delimiter = ',', default_values = ["stores", "small", "large"])]
     parts: Vec<measure::Part>,

@@ -39,7 +39,7 @@ pub(crate) async fn all(
     let mut rows = Vec::new();
     if args.parts.contains(&Part::Stores) {
         let server = start();
-        for (round, connections) in (1..).zip([1, 8, 64]) {
+        for (round, &connections) in (1..).zip(&args.connections) {
             let requests = words::stores(&server, texts, round);
             rows.push(drive(&server, "store", connections, duration, requests).await);
         }
