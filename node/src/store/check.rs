@@ -192,10 +192,10 @@ impl Checker<'_> {
 
     /// FTS5's own check, and that it indexes exactly the memories that there are.
     fn index(&mut self) -> Result<(), StoreError> {
-        self.conn.execute(
-            "INSERT INTO memories_fts (memories_fts) VALUES ('integrity-check')",
-            [],
-        )?;
+        for index in ["memories_fts", "titles_fts"] {
+            let check = format!("INSERT INTO {index} ({index}) VALUES ('integrity-check')");
+            self.conn.execute(&check, [])?;
+        }
         for line in check_index::findings(self.conn)? {
             self.found("index", line);
         }
@@ -207,6 +207,14 @@ impl Checker<'_> {
             (
                 "SELECT id AS place FROM memories_fts_docsize EXCEPT SELECT rowid FROM memories",
                 "is indexed and not there",
+            ),
+            (
+                "SELECT rowid AS place FROM memories EXCEPT SELECT id FROM titles_fts_docsize",
+                "is not in the index of the titles",
+            ),
+            (
+                "SELECT id AS place FROM titles_fts_docsize EXCEPT SELECT rowid FROM memories",
+                "is in the index of the titles and not there",
             ),
         ] {
             for row in self.lines(&format!("SELECT 'memory ' || place FROM ({sql})"))? {

@@ -20,16 +20,23 @@ pub(super) fn findings(conn: &Connection) -> Result<Vec<String>, StoreError> {
              tokenize = 'unicode61 remove_diacritics 2');
          CREATE VIRTUAL TABLE temp.expected_words USING fts5vocab ('temp', 'expected', 'instance');
          CREATE VIRTUAL TABLE temp.words USING fts5vocab ('main', 'memories_fts', 'instance');
-         CREATE VIRTUAL TABLE temp.terms USING fts5vocab ('main', 'memories_fts', 'row');",
+         CREATE VIRTUAL TABLE temp.terms USING fts5vocab ('main', 'memories_fts', 'row');
+         CREATE VIRTUAL TABLE temp.title_words USING fts5vocab ('main', 'titles_fts', 'instance');
+         CREATE VIRTUAL TABLE temp.title_terms USING fts5vocab ('main', 'titles_fts', 'row');",
     )?;
     let mut found = Vec::new();
     if sum(conn, "temp.words")? != expected(conn)? {
         found.push("the index does not hold the words of the texts".to_owned());
     }
-    found.extend(lost_terms(conn)?);
+    // What the large index says of the titles was held against the texts above.
+    if sum(conn, "temp.title_words")? != sum(conn, "temp.words WHERE col = 'title'")? {
+        found.push("the index of the titles does not hold their words".to_owned());
+    }
+    found.extend(lost_terms(conn, "memories_fts", "temp.terms")?);
+    found.extend(lost_terms(conn, "titles_fts", "temp.title_terms")?);
     conn.execute_batch(
         "DROP TABLE temp.expected_words; DROP TABLE temp.words; DROP TABLE temp.terms;
-         DROP TABLE temp.expected;",
+         DROP TABLE temp.title_words; DROP TABLE temp.title_terms; DROP TABLE temp.expected;",
     )?;
     Ok(found)
 }
@@ -96,15 +103,20 @@ fn sum(conn: &Connection, words: &'static str) -> Result<u128, StoreError> {
 }
 
 /// Terms that are in the index, and that a search does not find as often.
-fn lost_terms(conn: &Connection) -> Result<Vec<String>, StoreError> {
-    let mut statement = conn.prepare("SELECT term, doc FROM temp.terms")?;
+fn lost_terms(
+    conn: &Connection,
+    index: &'static str,
+    terms: &'static str,
+) -> Result<Vec<String>, StoreError> {
+    let mut statement = conn.prepare(&format!("SELECT term, doc FROM {terms}"))?;
+    let count = format!("SELECT count(*) FROM {index} WHERE {index} MATCH ?1");
     let mut rows = statement.query([])?;
     let mut lost = Vec::new();
     while let Some(row) = rows.next()? {
         let term: String = row.get(0)?;
         let indexed: i64 = row.get(1)?;
         let found: i64 = conn
-            .prepare_cached("SELECT count(*) FROM memories_fts WHERE memories_fts MATCH ?1")?
+            .prepare_cached(&count)?
             .query_row([format!("\"{term}\"")], |row| row.get(0))?;
         if found != indexed {
             // The term is somebody's text: how often, not which.

@@ -14,6 +14,7 @@ const STEPS: &[(i64, &str)] = &[
     (3, include_str!("migrations/0003_webhooks.sql")),
     (4, include_str!("migrations/0004_federation.sql")),
     (5, include_str!("migrations/0005_outbox_order.sql")),
+    (6, include_str!("migrations/0006_title_index.sql")),
 ];
 
 /// The schema that this program writes.

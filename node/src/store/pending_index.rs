@@ -117,8 +117,10 @@ impl PendingIndex {
         // Removals first: they speak of what is on the disk. Then the rest in ascending order,
         // which FTS5 takes in without a break.
         let mut delete = conn.prepare_cached("DELETE FROM memories_fts WHERE rowid = ?1")?;
+        let mut delete_title = conn.prepare_cached("DELETE FROM titles_fts WHERE rowid = ?1")?;
         for (rowid, _) in group.iter().filter(|(_, change)| change.known) {
             delete.execute([rowid])?;
+            delete_title.execute([rowid])?;
         }
         let mut insert = conn.prepare_cached(
             "INSERT INTO memories_fts (rowid, title, content, tags) VALUES (?1, ?2, ?3, ?4)",
@@ -126,6 +128,13 @@ impl PendingIndex {
         for (rowid, change) in &group {
             if let Some(text) = &change.text {
                 insert.execute(params![rowid, text.title, text.content, text.tags])?;
+            }
+        }
+        let mut insert =
+            conn.prepare_cached("INSERT INTO titles_fts (rowid, title) VALUES (?1, ?2)")?;
+        for (rowid, change) in &group {
+            if let Some(text) = &change.text {
+                insert.execute(params![rowid, text.title])?;
             }
         }
         Ok(())

@@ -46,6 +46,15 @@ pub struct Found {
     pub ranking: Ranking,
 }
 
+/// Where to look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Index {
+    /// In titles alone: short, however many texts hold a word.
+    Titles,
+    /// In titles, contents and tags.
+    Texts,
+}
+
 /// A query as FTS5 takes it; only [`FtsQuery::parse`] makes one, so no operator of FTS5 gets in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FtsQuery(String);
@@ -142,11 +151,10 @@ impl ReadContext<'_> {
         filter: &Filter,
         limit: usize,
     ) -> Result<Vec<Placed>, StoreError> {
-        let in_title = FtsQuery(format!("{{title}} : ({})", query.0));
-        let mut found = self.newest_of(&in_title, filter, limit)?;
+        let mut found = self.newest_of(Index::Titles, query, filter, limit)?;
         if found.len() < limit {
             // The titles found may come again among the others: ask for that many more.
-            let others = self.newest_of(query, filter, limit + found.len())?;
+            let others = self.newest_of(Index::Texts, query, filter, limit + found.len())?;
             let known: Vec<i64> = found.iter().map(|placed| placed.place).collect();
             let missing = limit - found.len();
             found.extend(
@@ -161,6 +169,7 @@ impl ReadContext<'_> {
 
     fn newest_of(
         &self,
+        index: Index,
         query: &FtsQuery,
         filter: &Filter,
         limit: usize,
@@ -168,11 +177,15 @@ impl ReadContext<'_> {
         let (conditions, mut values) = filter.conditions(self.now);
         values.insert(0, Sql::Text(query.0.clone()));
         values.push(Sql::Integer(i64::try_from(limit).unwrap_or(i64::MAX)));
+        let index = match index {
+            Index::Titles => "titles_fts",
+            Index::Texts => "memories_fts",
+        };
         let sql = format!(
-            "SELECT {COLUMNS} FROM memories_fts AS f
+            "SELECT {COLUMNS} FROM {index} AS f
              CROSS JOIN memories AS m ON m.rowid = f.rowid
              CROSS JOIN versions AS v ON v.seq = m.version_seq
-             WHERE f.memories_fts MATCH ? AND {conditions}
+             WHERE f.{index} MATCH ? AND {conditions}
              ORDER BY f.rowid DESC LIMIT ?"
         );
         self.rows(&sql, values)
