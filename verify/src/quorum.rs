@@ -50,16 +50,30 @@ pub enum Cell {
     },
 }
 
+impl Cell {
+    /// The word that stands in the table.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Ok => "OK",
+            Self::Mismatch { .. } => "MISMATCH",
+            Self::Missing => "MISSING",
+            Self::NoKey => "NO KEY",
+            Self::Expired => "EXPIRED",
+            Self::Revoked => "REVOKED",
+            Self::Bad { .. } => "BAD",
+        }
+    }
+}
+
 impl std::fmt::Display for Cell {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Ok => f.write_str("OK"),
-            Self::Mismatch { shipped, rebuilt } => write!(f, "MISMATCH −{shipped} +{rebuilt}"),
-            Self::Missing => f.write_str("MISSING"),
-            Self::NoKey => f.write_str("NO KEY"),
-            Self::Expired => f.write_str("EXPIRED"),
-            Self::Revoked => f.write_str("REVOKED"),
-            Self::Bad { reason } => write!(f, "BAD: {reason}"),
+            Self::Mismatch { shipped, rebuilt } => {
+                write!(f, "{} −{shipped} +{rebuilt}", self.word())
+            }
+            Self::Bad { reason } => write!(f, "{}: {reason}", self.word()),
+            _ => f.write_str(self.word()),
         }
     }
 }
@@ -107,7 +121,7 @@ impl Quorum {
             .binaries()
             .map(|(name, file)| (binary_path(name), file.digest))
             .collect();
-        let own = release_signers(case);
+        let own = release_signers(case, tag);
         let mut rows = Vec::new();
         for (file, bytes) in files {
             let envelopes =
@@ -140,11 +154,9 @@ impl Quorum {
         let mut evidence = Evidence::default();
         for row in &self.rows {
             for (artifact, cell) in &row.artifacts {
-                let words = format!("{artifact}: {cell}");
-                evidence.fact(&row.signer, &words);
                 if matches!(cell, Cell::Mismatch { .. }) {
                     evidence.problem(format!(
-                        "conflict: the rebuilder `{}` says {words}",
+                        "conflict: the rebuilder `{}` says {artifact}: {cell}",
                         row.signer
                     ));
                 }
@@ -186,8 +198,9 @@ impl Row {
     }
 }
 
-/// The certificates that signed the release's own provenance.
-fn release_signers(case: &Case<'_>) -> BTreeSet<Fingerprint> {
+/// The certificates of those who made the release: they signed its provenance, its list of checksums
+/// or its tag.
+fn release_signers(case: &Case<'_>, tag: &VerifiedTag) -> BTreeSet<Fingerprint> {
     let envelopes = case
         .bundle()
         .bytes(PROVENANCE)
@@ -208,7 +221,15 @@ fn release_signers(case: &Case<'_>) -> BTreeSet<Fingerprint> {
                 .filter_map(verified)
                 .collect::<Vec<_>>()
         })
+        .chain(
+            case.release_signatures()
+                .and_then(|verified| verified.as_ref().ok())
+                .into_iter()
+                .flatten()
+                .cloned(),
+        )
         .map(|verified| verified.certificate().clone())
+        .chain([tag.signature().certificate().clone()])
         .collect()
 }
 

@@ -140,13 +140,13 @@ pub(crate) fn libraries(artifact: &Artifact, sbom: &ReadSbom) -> Option<String> 
         each.join(", ")
     };
     let said = [
-        (seen, "the binary names too"),
-        (unseen, "only the SBOM names"),
+        (seen, "named in the binary too"),
+        (unseen, "named in the SBOM alone"),
     ];
     let words: Vec<String> = said
         .iter()
         .filter(|(components, _)| !components.is_empty())
-        .map(|(components, who)| format!("{who} {}", list(components)))
+        .map(|(components, who)| format!("{} ({who})", list(components)))
         .collect();
-    (!words.is_empty()).then(|| format!("of the libraries that are no crates {}", words.join("; ")))
+    (!words.is_empty()).then(|| format!("libraries that are no crates: {}", words.join(", ")))
 }

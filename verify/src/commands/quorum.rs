@@ -13,6 +13,7 @@ use crate::check::{CheckId, Evidence, Outcome};
 use crate::cli::QuorumArgs;
 use crate::load::bundle::LoadedBundle;
 use crate::load::policy::Role;
+use crate::output::quorum::table;
 use crate::quorum::Quorum;
 use crate::report::report_of;
 use crate::trust::sign::{MAX_KEY_BYTES, SigningKey};
@@ -73,17 +74,25 @@ pub fn run(args: &QuorumArgs, now: SystemTime) -> anyhow::Result<Answer> {
     if let (Some(out), Some(key)) = (&args.vsa, &args.key) {
         write_summary(&case, &outcome, out, key, now)?;
     }
-    SingleReport::new("quorum", before.bundle, outcome, quorum).answer(
+    let table = quorum.as_ref().map(table).unwrap_or_default();
+    let mut answer = SingleReport::new("quorum", before.bundle, outcome, quorum).answer(
         "enough independent rebuilders got the shipped bytes",
         args.json,
-    )
+    )?;
+    if !args.json {
+        answer.text.push_str(&table);
+    }
+    Ok(answer)
 }
 
 fn refused(findings: &[crate::verdict::Finding]) -> Outcome {
     let mut evidence = Evidence::default();
     for finding in findings {
-        if let Some(reason) = finding.outcome.reason() {
-            evidence.problem(format!("{}: {reason}", finding.check));
+        let words = |reason: &str| format!("{}: {reason}", finding.check);
+        match &finding.outcome {
+            Outcome::Pass { .. } => {}
+            Outcome::Fail { reason, .. } => evidence.problem(words(reason)),
+            Outcome::Undecided { reason, .. } => evidence.unseen(words(reason)),
         }
     }
     evidence.judged()

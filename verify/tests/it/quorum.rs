@@ -9,6 +9,7 @@ use verify::attest::provenance::{Builder, Provenance};
 use verify::case::Case;
 use verify::check::Outcome;
 use verify::load::policy::Policy;
+use verify::output::quorum::table;
 use verify::quorum::{Cell, Quorum};
 use verify::trust::keyring::Fingerprint;
 use verify::trust::openpgp::{SignatureRules, verify_detached};
@@ -126,6 +127,36 @@ fn other_bytes_are_a_conflict_with_both_digests_fail() {
         reason.contains(&format!("−{shipped} +{rebuilt}")),
         "{reason}"
     );
+    let shown = table(&quorum);
+    let row = |key: &Fingerprint| {
+        let mut lines = shown.lines().map(|line| line.split_whitespace());
+        let mut cells = lines.find(|cells| cells.clone().next() == Some(key.as_str()));
+        cells.as_mut().unwrap().nth(1).unwrap().to_owned()
+    };
+    assert_eq!([row(&bob), row(&third)], ["OK", "MISMATCH"], "{shown}");
+    assert!(
+        shown.contains(&format!("{TOOL} by {third}\n  −{shipped}\n  +{rebuilt}\n")),
+        "{shown}"
+    );
+}
+
+#[test]
+fn who_signed_the_tag_or_the_list_of_a_release_is_no_independent_rebuilder() {
+    let release = Release::good();
+    let (bob, eve) = (release.gnupg.key("bob"), release.gnupg.key("eve"));
+    let bytes = release.read(TOOL);
+    let files = [says(&release, &bob, &bytes), says(&release, &eve, &bytes)];
+    // Two signatures stand over the list: the releaser's and, since now, bob's.
+    let list = release.read("SHA256SUMS");
+    let both = release.gnupg.sign_by(&[&release.key, &bob], SIGNED, &list);
+    release.write("SHA256SUMS.asc", &both);
+    let (quorum, outcome) = count(&release, &[&release.key, &bob, &eve], "", &files);
+    assert!(
+        matches!(cell(&quorum, 0), Cell::Bad { reason } if reason.contains("the releaser's own key")),
+        "{quorum:?}"
+    );
+    assert_eq!(cell(&quorum, 1), &Cell::Ok);
+    assert!(matches!(outcome, Outcome::Undecided { .. }), "{outcome:?}");
 }
 
 #[test]
