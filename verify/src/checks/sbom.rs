@@ -115,7 +115,7 @@ fn one(
         ),
     );
     if let Some(words) = libraries(&artifact, &sbom) {
-        evidence.fact(name, words);
+        evidence.fact(name, format!("libraries that are no crates: {words}"));
     }
     evidence
 }
@@ -148,5 +148,5 @@ pub(crate) fn libraries(artifact: &Artifact, sbom: &ReadSbom) -> Option<String> 
         .filter(|(components, _)| !components.is_empty())
         .map(|(components, who)| format!("{} ({who})", list(components)))
         .collect();
-    (!words.is_empty()).then(|| format!("libraries that are no crates: {}", words.join(", ")))
+    (!words.is_empty()).then(|| words.join(", "))
 }

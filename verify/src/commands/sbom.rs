@@ -64,7 +64,7 @@ pub fn run(args: &SbomArgs) -> anyhow::Result<Answer> {
         evidence.fact("of them in agreement", found.compared);
         native
             .iter()
-            .for_each(|words| evidence.fact("beside the crates", words));
+            .for_each(|words| evidence.fact("libraries that are no crates", words));
     } else {
         evidence.warn("there was no SBOM and no lock file to hold it against");
         list(&graph, &bytes, &mut evidence);

@@ -1,8 +1,9 @@
 //! `verify` against the tools that each do a part of it: wall time and memory, in one run, and
 //! whether the aims are reached.
 //!
-//! Measured is the `verify` that was shipped in the release that is looked at, or where that one
-//! ships none, this repository's own from the profile `release`. The tools of others are installed
+//! Measured is the `verify` that is named behind the workspace, else the one that was shipped in the
+//! release that is looked at, or where that one ships none, this repository's own from the profile
+//! `release`. The tools of others are installed
 //! in pinned versions; without one of them there is no comparison and no verdict.
 
 mod released;
@@ -31,7 +32,8 @@ pub(super) fn run(arguments: &[String]) -> anyhow::Result<ExitCode> {
     let workspace = arguments
         .first()
         .map_or_else(|| root.join("target/demo/clone"), PathBuf::from);
-    let released = Released::find(&workspace)?;
+    let program = arguments.get(1).map(PathBuf::from);
+    let released = Released::find(&workspace, program.as_deref())?;
     let subjects = subjects::all(&released)?;
     let measured = talk::step("measuring", || {
         measure::all(&subjects, released.scratch.path())

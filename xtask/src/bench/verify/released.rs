@@ -26,6 +26,7 @@ pub(super) struct Released {
     pub(super) database: PathBuf,
     /// The `verify` that is measured.
     pub(super) verify: PathBuf,
+    is_named: bool,
     /// The largest binary of the bundle, and its SBOM.
     pub(super) binary: PathBuf,
     pub(super) sbom: PathBuf,
@@ -37,7 +38,7 @@ impl Released {
     ///
     /// # Errors
     /// [`Undecided`] where there is no release or no database.
-    pub(super) fn find(workspace: &Path) -> anyhow::Result<Self> {
+    pub(super) fn find(workspace: &Path, program: Option<&Path>) -> anyhow::Result<Self> {
         // Programs that run elsewhere are told of it.
         let workspace = &std::path::absolute(workspace)?;
         let (tag, bundle) = bundle_of(workspace)?;
@@ -48,7 +49,11 @@ impl Released {
         let this = Self {
             keyring: workspace.join(&plan.gate().keyring),
             database: database()?,
-            verify: measured_program(&bundle)?,
+            verify: match program {
+                Some(named) => std::path::absolute(named)?,
+                None => measured_program(&bundle)?,
+            },
+            is_named: program.is_some(),
             crates: longer_lock(workspace)?,
             workspace: workspace.to_path_buf(),
             bundle,
@@ -119,7 +124,9 @@ impl Released {
                 .unwrap_or_default()
                 .to_string_lossy(),
             packages(&self.crates)?,
-            if self.verify.starts_with(&self.bundle) {
+            if self.is_named {
+                "the one that was named"
+            } else if self.verify.starts_with(&self.bundle) {
                 "the shipped one"
             } else {
                 "this repository's, profile `release`"
@@ -152,7 +159,7 @@ fn bundle_of(workspace: &Path) -> anyhow::Result<(String, PathBuf)> {
             vec![format!("`{}` holds none", workspace.display())],
             vec![
                 "make one with `cargo xtask demo`, or name a released workspace: \
-                 `cargo xtask bench verify -- WORKSPACE`"
+                 `cargo xtask bench verify -- WORKSPACE [PROGRAM]`"
                     .to_owned(),
             ],
         )
