@@ -328,7 +328,7 @@ pub const CHECKS: [Check; 6] = [
     },
     Check {
         id: CheckId::Advisories,
-        claim: "no known advisory stands against the packages in the binaries",
+        claim: "no known vulnerability that nobody accepted stands against the packages in the binaries",
         run: checks::advisories::run,
     },
     Check {

@@ -217,18 +217,20 @@ fn known_now(now: &Report, at_release: &Report, evidence: &mut Evidence) {
                 ));
             }
             Decision::Ignored => {
-                let ignore = now.ignores.iter().find(|ignore| accepts(ignore, judged));
-                let why = ignore.map_or_else(String::new, |ignore| {
-                    format!(
-                        ": {} ({}, until {})",
-                        ignore.reason(),
-                        ignore.decided_by(),
-                        ignore.expires()
-                    )
-                });
-                evidence.warn(format!("{} is accepted{why}", named(judged)));
+                let why = accepted(&now.ignores, judged).unwrap_or_default();
+                let finding = &judged.finding;
+                evidence.warn(format!(
+                    "{} against {} {} ({}) is {why}",
+                    finding.id, finding.package, finding.version, finding.title
+                ));
             }
-            Decision::Informs => evidence.warn(format!("{}{since}", named(judged))),
+            Decision::Informs => {
+                let finding = &judged.finding;
+                evidence.warn(format!(
+                    "{} ({}) informs about {} {}: {}{since}",
+                    finding.id, finding.kind, finding.package, finding.version, finding.title
+                ));
+            }
             Decision::Withdrawn => {}
         }
     }
@@ -278,13 +280,22 @@ fn row(judged: &Judged, known_at_release: bool, evidence: &mut Evidence) {
     evidence.row(TableTitle::Advisories, cells);
 }
 
-fn accepts(ignore: &Ignore, judged: &Judged) -> bool {
-    ignore.id() == judged.finding.id
-        || judged
-            .finding
-            .aliases
-            .iter()
-            .any(|alias| alias == ignore.id())
+/// Until when, by whom and why a finding is accepted; `None` where none of these decisions is about
+/// it.
+pub(crate) fn accepted(ignores: &[Ignore], judged: &Judged) -> Option<String> {
+    let finding = &judged.finding;
+    let is_about = |ignore: &&Ignore| {
+        let mut aliases = finding.aliases.iter();
+        ignore.id() == finding.id || aliases.any(|alias| alias == ignore.id())
+    };
+    ignores.iter().find(is_about).map(|ignore| {
+        format!(
+            "accepted until {} by {}: {}",
+            ignore.expires(),
+            ignore.decided_by(),
+            ignore.reason()
+        )
+    })
 }
 
 fn named(judged: &Judged) -> String {

@@ -14,6 +14,7 @@ use time::OffsetDateTime;
 use super::Answer;
 use super::answer::SingleReport;
 use crate::check::Evidence;
+use crate::checks::advisories::accepted;
 use crate::cli::AdvisoriesArgs;
 use crate::load::bundle::{ADVISORIES, LoadedBundle};
 use crate::load::{advisory_db, advisory_origin, archive};
@@ -97,7 +98,7 @@ pub fn run(args: &AdvisoriesArgs, now: SystemTime) -> anyhow::Result<Answer> {
         );
     }
     for judged in &report.findings {
-        one(judged, at_release.as_ref(), &mut evidence);
+        one(judged, &report, at_release.as_ref(), &mut evidence);
     }
     let outcome = match fit {
         Err(why) if evidence.problems.is_empty() => evidence.undecided(why),
@@ -117,12 +118,12 @@ pub fn run(args: &AdvisoriesArgs, now: SystemTime) -> anyhow::Result<Answer> {
         Some(report),
     )
     .answer(
-        "no known vulnerability stands against the packages",
+        "no known vulnerability that nobody accepted stands against the packages",
         args.json,
     )
 }
 
-fn one(judged: &Judged, at_release: Option<&Report>, evidence: &mut Evidence) {
+fn one(judged: &Judged, now: &Report, at_release: Option<&Report>, evidence: &mut Evidence) {
     let finding = &judged.finding;
     let severity = finding
         .severity
@@ -156,7 +157,10 @@ fn one(judged: &Judged, at_release: Option<&Report>, evidence: &mut Evidence) {
         Decision::IgnoreExpired => {
             evidence.problem(format!("{words}; the decision to accept it has expired"))
         }
-        Decision::Ignored => evidence.warn(format!("accepted: {words}")),
+        Decision::Ignored => {
+            let why = accepted(&now.ignores, judged).unwrap_or_default();
+            evidence.warn(format!("{words}; {why}"));
+        }
         Decision::Informs => evidence.warn(words),
         Decision::Withdrawn => evidence.fact("withdrawn", words),
     }

@@ -98,7 +98,7 @@ fn advisory_that_became_known_since_fail_unless_the_auditor_accepts_it_for_a_tim
     };
     let (accepted, verdict) = with_db(&release, Some(db.path()), ignore("2026-06-01"));
     assert!(
-        said(&accepted).contains("is accepted: not reached (zoe, until 2026-06-01)"),
+        said(&accepted).contains("is accepted until 2026-06-01 by zoe: not reached"),
         "{accepted:?}"
     );
     assert_eq!(verdict, Verdict::Pass);
@@ -122,7 +122,7 @@ fn decisions_of_the_release_that_no_release_key_vouches_for_fail() {
     let (good, verdict) = with_db(&release, Some(folder.path()), alone());
     assert_eq!(verdict, Verdict::Pass, "{good:?}");
     assert!(
-        said(&good).contains("is accepted: never called"),
+        said(&good).contains("is accepted until 2026-12-31 by zoe: never called"),
         "{good:?}"
     );
 

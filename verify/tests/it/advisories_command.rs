@@ -114,7 +114,10 @@ fn statement_of_a_vex_accepts_while_it_runs_and_only_with_reason_expiry_and_deci
     let until = |day: &str| format!(r#"{{"name":"vex:expires","value":"{day}"}}"#);
     let (code, said) = vex(&format!("{by},{}", until("2999-12-31")));
     assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains("accepted: RUSTSEC-2026-0900"), "{said}");
+    assert!(
+        said.contains("! RUSTSEC-2026-0900 ") && said.contains("accepted until 2999-12-31 by zoe"),
+        "{said}"
+    );
     let (code, said) = vex(&format!("{by},{}", until("2026-01-01")));
     assert_eq!(code, Some(1), "{said}");
     assert!(

@@ -41,3 +41,34 @@ fn every_check_has_a_pass_a_fail_and_an_undecided() {
         }
     }
 }
+
+#[test]
+fn every_weakness_of_others_names_a_test_that_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let page = std::fs::read_to_string(root.join("docs/known-weaknesses.md")).unwrap();
+    let rows = page.lines().filter(|line| line.starts_with("| "));
+    let mut tests = 0;
+    for row in rows.skip(1) {
+        let shown_by = row.trim_end_matches(" |").rsplit(" | ").next().unwrap();
+        let quoted: Vec<&str> = shown_by.split('`').skip(1).step_by(2).collect();
+        let (files, names): (Vec<_>, Vec<_>) =
+            quoted.into_iter().partition(|word| word.ends_with(".rs"));
+        assert!(!files.is_empty(), "no file of tests in: {row}");
+        let sources: Vec<String> = files
+            .iter()
+            .map(|path| {
+                std::fs::read_to_string(root.join(path))
+                    .unwrap_or_else(|error| panic!("{path}: {error}"))
+            })
+            .collect();
+        for name in names {
+            let function = format!("fn {name}(");
+            assert!(
+                sources.iter().any(|source| source.contains(&function)),
+                "there is no test `{name}` in {files:?}"
+            );
+            tests += 1;
+        }
+    }
+    assert!(tests > 30, "only {tests} tests are named");
+}
