@@ -164,7 +164,7 @@ pub enum Command {
         command: WebhookCommand,
     },
     /// Show who this node is: its fingerprint, as openssl prints it, and its author key
-    Id,
+    Id(IdArgs),
     /// Say whose signed memories are taken in
     Author {
         /// What is to be done with them.
@@ -251,6 +251,17 @@ pub struct LinkArgs {
     /// What the source is to the target
     #[arg(long, default_value = "related_to", value_parser = ["related_to", "supersedes", "contradicts", "derived_from"])]
     pub relation: String,
+}
+
+/// How peers are to call this node.
+#[derive(Clone, Debug, Args)]
+pub struct IdArgs {
+    /// The name for the lines of the peers' files
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Where peers dial this node; without it they wait to be dialled
+    #[arg(long, value_name = "HOST:PORT")]
+    pub address: Option<String>,
 }
 
 /// How the node runs.

@@ -3,9 +3,10 @@
 use serde_json::json;
 
 use super::{init, output, reach};
-use crate::cli::Common;
+use crate::cli::{Common, IdArgs};
 use crate::config::DataDir;
 use crate::exit::Failure;
+use crate::federation::allowlist::Allowlist;
 use crate::federation::identity::{IdentityError, NodeCertificate};
 use crate::identity::head::{self, HeadState};
 
@@ -27,23 +28,39 @@ impl From<IdentityError> for Failure {
     }
 }
 
-/// Shows fingerprint and author key; makes the certificate where there is none.
+/// Shows fingerprint and author key, as lines for the peers' files; makes the certificate where there
+/// is none.
 ///
 /// # Errors
-/// When the files cannot be read or made.
-pub fn run(common: &Common) -> Result<(), Failure> {
+/// When the files cannot be read or made, or the peers could not read the lines.
+pub fn run(common: &Common, args: &IdArgs) -> Result<(), Failure> {
     let data = reach::data_dir(common)?;
     init::make_folder(data.root())?;
     let own = NodeCertificate::load_or_make(&data.certificate(), &data.certificate_key())?;
     let fingerprint = own.fingerprint();
     let author = author_key(&data);
+    let name = args.name.as_deref().unwrap_or("NAME");
+    let given = args.name.is_some() || args.address.is_some();
+    // Who names something gets lines to copy as they are; who does not sees where it goes.
+    let address = match &args.address {
+        Some(address) => format!("  {address}"),
+        None if given => String::new(),
+        None => "  HOST:PORT".to_owned(),
+    };
+    let line = format!("{fingerprint}  {name}{address}");
+    if given {
+        Allowlist::parse(&line).map_err(|bad| {
+            let what = "no peer could read the line for its allowlist";
+            Failure::no_verdict("usage", what).because(bad.why)
+        })?;
+    }
     let mut text = format!(
-        "sha256 Fingerprint={}\n\nfor the peers' allowlists:\n  {fingerprint}  NAME  HOST:PORT\n",
+        "sha256 Fingerprint={}\n\nfor the peers' allowlists:\n  {line}\n",
         fingerprint.with_colons()
     );
     if let Some(author) = &author {
         text.push_str(&format!(
-            "for the peers' authors files:\n  ed25519:{author}  NAME\n"
+            "for the peers' authors files:\n  ed25519:{author}  {name}\n"
         ));
     }
     let document = json!({

@@ -64,7 +64,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Export(args) => transfer::export(&common, &args),
         Command::Import(args) => transfer::import(&common, &args),
         Command::Webhook { command } => webhook::run(&common, command),
-        Command::Id => id::run(&common),
+        Command::Id(args) => id::run(&common, &args),
         Command::Author { command } => author::run(&common, &command),
         Command::Peers => peers::run(&common),
         Command::Quarantine { command } => peers::quarantine(&common, command),
