@@ -110,6 +110,34 @@ fn set() -> VersionSet {
     set
 }
 
+/// What a malicious author may send: a spoilt payload and a spoilt text, properly signed. It is refused,
+/// or what was read of it is what stands there.
+fn signed_nonsense(bytes: &[u8]) {
+    let secret = AuthorSecret::from_seed(&[1; 32]);
+    // The document is a payload and a text; the digest of the good text becomes that of this one.
+    let at = bytes.iter().position(|byte| *byte == b'\n');
+    let (payload, body) = bytes.split_at(at.unwrap_or(bytes.len()));
+    let body = body.strip_prefix(b"\n").unwrap_or_default();
+    let (Ok(payload), Ok(body)) = (std::str::from_utf8(payload), std::str::from_utf8(body)) else {
+        return;
+    };
+    let digest = version::content_digest(&[7; 16], good_version().body.unwrap().as_bytes());
+    let payload = payload.replace(&digest, &version::content_digest(&[7; 16], body.as_bytes()));
+    let pae = node::identity::pae::encode(version::MEDIA_TYPE, payload.as_bytes());
+    let wire = WireVersion {
+        signature: hex::encode(secret.sign(&pae)),
+        salt: Some(hex::encode([7; 16])),
+        body: Some(body.to_owned()),
+        payload,
+    };
+    if let Ok(admitted) = admit_despite(wire.clone()) {
+        let again: Payload = serde_json::from_str(&wire.payload).unwrap();
+        assert_eq!(*admitted.verified().payload(), again);
+        assert_eq!(admitted.object().to_string(), again.id);
+        assert_eq!(admitted.hlc().to_string(), again.hlc);
+    }
+}
+
 /// A spoilt envelope may be admitted only if it is, byte for byte, what was signed.
 fn envelope(bytes: &[u8]) {
     let Ok(wire) = serde_json::from_slice::<WireVersion>(bytes) else {
@@ -156,6 +184,14 @@ fn parsers() -> Vec<Parser> {
             name: "envelope",
             seed: version.clone().into_bytes(),
             feed: envelope,
+        },
+        Parser {
+            name: "signed-nonsense",
+            seed: {
+                let good = good_version();
+                format!("{}\n{}", good.payload, good.body.unwrap()).into_bytes()
+            },
+            feed: signed_nonsense,
         },
         Parser {
             name: "changes",
