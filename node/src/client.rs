@@ -216,3 +216,16 @@ where
     driver.abort();
     Ok((status, bytes))
 }
+
+/// Percent-encodes everything but the unreserved characters of RFC 3986.
+#[must_use]
+pub fn encode(text: &str) -> String {
+    text.bytes()
+        .map(|byte| match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                char::from(byte).to_string()
+            }
+            _ => format!("%{byte:02X}"),
+        })
+        .collect()
+}

@@ -18,8 +18,7 @@ use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, Stream
 use rmcp::{ErrorData, ServerHandler, ServiceExt as _};
 use serde_json::{Map, Value, json};
 
-use crate::client::Node;
-use crate::commands::memories::encode;
+use crate::client::{Node, encode};
 
 /// The tools over one way to the node.
 #[derive(Clone)]

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use super::output::{self, link_line, memory_line, memory_page, text_of};
 use super::reach;
 use crate::cli::{Command, Common, FilterArgs, LinkArgs, StoreArgs, UpdateArgs};
+use crate::client::encode;
 use crate::exit::{Failure, NO_VERDICT, REFUTED};
 
 /// One request, and how its answer is shown to people.
@@ -296,19 +297,6 @@ fn query(filter: &FilterArgs, words: Option<&str>) -> String {
     add("agent_id", filter.agent_id.clone());
     add("cursor", filter.cursor.clone());
     pairs.join("&")
-}
-
-/// Percent-encodes everything but the unreserved characters of RFC 3986.
-#[must_use]
-pub fn encode(text: &str) -> String {
-    text.bytes()
-        .map(|byte| match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                char::from(byte).to_string()
-            }
-            _ => format!("%{byte:02X}"),
-        })
-        .collect()
 }
 
 fn text_or_stdin(text: String) -> Result<String, Failure> {

@@ -3,9 +3,10 @@
 use hyper::Method;
 use serde_json::Value;
 
-use super::memories::{Verb, ask, encode};
+use super::memories::{Verb, ask};
 use super::output::text_of;
 use crate::cli::{Common, QuarantineCommand};
+use crate::client::encode;
 use crate::exit::Failure;
 
 /// Shows the peers.

@@ -6,9 +6,10 @@ use hyper::Method;
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
-use super::memories::{Verb, ask, encode};
+use super::memories::{Verb, ask};
 use super::output::{self, text_of};
 use crate::cli::{Common, WebhookCommand};
+use crate::client::encode;
 use crate::clock::{Clock as _, SystemClock};
 use crate::exit::Failure;
 use crate::passphrase::{self, Source};

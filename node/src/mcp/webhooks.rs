@@ -5,7 +5,7 @@ use rmcp::model::JsonObject;
 use serde_json::{Value, json};
 
 use super::{Ask, ToolEntry, id, limit, object};
-use crate::commands::memories::encode;
+use crate::client::encode;
 use crate::webhook::event::EVENTS;
 
 const PATH: &str = "/api/v1/subscriptions";

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::database::DatabaseError;
+use super::database_error::DatabaseError;
 
 /// Smallest size of an advisory in bytes; the smallest real one has some 250. Anything below was cut.
 pub(super) const MIN_DOCUMENT_BYTES: u64 = 100;

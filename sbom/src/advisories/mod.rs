@@ -3,13 +3,15 @@
 //! database is an error and never a clean result.
 
 mod database;
+mod database_error;
 mod finding;
 mod ignore;
 mod listing;
 mod report;
 pub mod vex;
 
-pub use database::{Database, DatabaseError};
+pub use database::Database;
+pub use database_error::DatabaseError;
 pub use finding::{Affected, Finding, FindingKind, Target, TargetError};
 pub use ignore::{Analysis, Ignore, IgnoreError, Justification};
 pub use listing::Listing;

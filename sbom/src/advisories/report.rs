@@ -6,7 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use time::{Date, OffsetDateTime};
 
-use super::database::{Database, DatabaseError};
+use super::database::Database;
+use super::database_error::DatabaseError;
 use super::finding::{Finding, FindingKind, Target};
 use super::ignore::Ignore;
 use crate::model::json;

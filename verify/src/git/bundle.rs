@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
 use super::ObjectId;
-use super::repository::{GitError, MAX_OBJECT_BYTES};
+use super::error::{GitError, MAX_OBJECT_BYTES};
 
 /// The largest bundle that is unpacked, in bytes.
 const MAX_BUNDLE_BYTES: u64 = 4 << 30;

@@ -5,9 +5,11 @@
 
 pub mod bundle;
 pub mod checkout;
+pub mod error;
 pub mod object;
 pub mod repository;
 
+pub use error::GitError;
 pub use gix::ObjectId;
 pub use object::{Commit, FileKind, Object, ObjectKind, TreeFile};
-pub use repository::{GitError, Repository};
+pub use repository::Repository;
