@@ -32,7 +32,7 @@ pub enum Command {
     ///
     /// Example: verify tag . v0.1.0 --keyring maintainers.asc
     Tag(TagArgs),
-    /// Check a detached OpenPGP signature over a file.
+    /// Check a detached signature over a file: OpenPGP, or SSH with `--allowed-signers`.
     ///
     /// Example: verify signature SHA256SUMS SHA256SUMS.asc --keyring maintainers.asc
     Signature(SignatureArgs),
@@ -139,11 +139,17 @@ pub struct TagArgs {
 pub struct SignatureArgs {
     /// The file.
     pub file: PathBuf,
-    /// Its detached signature, armored or binary.
+    /// Its detached signature: OpenPGP, armored or binary, or SSH as `ssh-keygen -Y sign` writes it.
     pub signature: PathBuf,
     /// OpenPGP certificates that you trust.
     #[arg(long, value_name = "FILE")]
-    pub keyring: PathBuf,
+    pub keyring: Option<PathBuf>,
+    /// SSH keys that you trust, as ssh-keygen(1) describes the file.
+    #[arg(long, value_name = "FILE")]
+    pub allowed_signers: Option<PathBuf>,
+    /// What an SSH signature must have been made for (`-n` of `ssh-keygen -Y sign`).
+    #[arg(long, value_name = "NAME", default_value = "file")]
+    pub namespace: String,
     /// Which of the keys may sign releases, and what else is taken.
     #[arg(long, value_name = "FILE")]
     pub policy: Option<PathBuf>,

@@ -23,8 +23,12 @@ use anyhow::Context as _;
 use crate::load::advisory_origin;
 use crate::load::policy::{MAX_POLICY_BYTES, Policy};
 use crate::rebuild::default_cache;
+use crate::trust::allowed_signers::AllowedSigners;
 use crate::trust::keyring::{Keyring, MAX_KEYRING_BYTES};
 use crate::verdict::Verdict;
+
+/// The largest allowed-signers file that is read, in bytes.
+const MAX_SIGNERS_BYTES: u64 = 1 << 20;
 
 /// What a command answers.
 #[derive(Debug)]
@@ -53,6 +57,13 @@ fn read(path: &Path, limit_bytes: u64) -> anyhow::Result<Vec<u8>> {
 fn keyring(path: &Path) -> anyhow::Result<Keyring> {
     let bytes = read(path, MAX_KEYRING_BYTES as u64)?;
     Keyring::from_bytes(&bytes).with_context(|| format!("`{}` cannot be used", path.display()))
+}
+
+fn allowed_signers(path: &Path) -> anyhow::Result<AllowedSigners> {
+    let shown = path.display();
+    let text = String::from_utf8(read(path, MAX_SIGNERS_BYTES)?)
+        .with_context(|| format!("`{shown}` is not text"))?;
+    AllowedSigners::parse(&text).with_context(|| format!("`{shown}` cannot be used"))
 }
 
 /// The folder of the advisory database, brought up to date where that is asked for; `None` where

@@ -11,12 +11,8 @@ use crate::check::{Evidence, Outcome};
 use crate::cli::TagArgs;
 use crate::git::{ObjectId, Repository};
 use crate::load::policy::Role;
-use crate::trust::allowed_signers::AllowedSigners;
 use crate::trust::openpgp::Instant;
 use crate::trust::tag::{TagRefusal, verify_ssh_tag, verify_tag};
-
-/// The largest allowed-signers file that is read, in bytes.
-const MAX_SIGNERS_BYTES: u64 = 1 << 20;
 
 /// Runs the command.
 ///
@@ -35,10 +31,7 @@ pub fn run(args: &TagArgs, now: SystemTime) -> anyhow::Result<Answer> {
         Err(refusal) => refused(&refusal),
         Ok(tag) => match (&args.allowed_signers, &args.keyring) {
             (Some(path), _) if tag.is_ssh_signed() => {
-                let text = String::from_utf8(super::read(path, MAX_SIGNERS_BYTES)?)
-                    .with_context(|| format!("`{}` is not text", path.display()))?;
-                let signers = AllowedSigners::parse(&text)
-                    .with_context(|| format!("`{}` cannot be used", path.display()))?;
+                let signers = super::allowed_signers(path)?;
                 verify_ssh_tag(&tag, commit, &signers, now).map_or_else(
                     |refusal| refused(&refusal),
                     |verified| {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use crate::fixture::release::{LOCK, add_advisory, advisory_text, write_db};
-use crate::fixture::{Gnupg, Release, Repo, text};
+use crate::fixture::{Gnupg, Release, Repo, run, text};
 
 /// Real time judges, so keys and signatures of these tests are of the past.
 const SIGNED: &str = "20260201T120000";
@@ -103,6 +103,52 @@ fn signature_over_a_file_holds_or_not() {
         (Some(1), Some(1), Some(1))
     );
     assert_eq!(judge("/none").0, Some(2));
+}
+
+#[test]
+fn ssh_signature_over_a_file_holds_for_its_purpose_or_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = folder.path().join("key");
+    let mut make = Command::new("ssh-keygen");
+    make.args(["-q", "-t", "ed25519", "-N", "", "-C", "c", "-f"]);
+    run(make.arg(&key));
+    let public = std::fs::read_to_string(key.with_extension("pub")).unwrap();
+    let signers = saved(
+        folder.path(),
+        "signers",
+        format!("alice {public}").as_bytes(),
+    );
+    let file = saved(folder.path(), "release.txt", b"content");
+    let mut sign = Command::new("ssh-keygen");
+    sign.args(["-q", "-Y", "sign", "-n", "file", "-f"]);
+    run(sign.arg(&key).arg(&file));
+    let signature = format!("{file}.sig");
+    let asked = |more: &[&str]| verify(&[&["signature", &file, &signature], more].concat());
+    let (code, said) = asked(&["--allowed-signers", &signers]);
+    assert!(
+        code == Some(0) && said.contains("signed by: alice (SSH SHA256:"),
+        "{said}"
+    );
+    let (code, said) = asked(&["--allowed-signers", &signers, "--namespace", "git"]);
+    assert!(
+        code == Some(1) && said.contains("is for `file`, not for `git`"),
+        "{said}"
+    );
+    let (code, said) = asked(&[]);
+    assert!(
+        code == Some(2) && said.contains("pass the keys that you trust: `--allowed-signers`"),
+        "{said}"
+    );
+    std::fs::write(&file, b"Content").unwrap();
+    let (code, said) = asked(&["--allowed-signers", &signers]);
+    assert!(
+        code == Some(1) && said.contains("does not match the signed bytes"),
+        "{said}"
+    );
+    let x509 = "-----BEGIN SIGNED MESSAGE-----\nAAAA\n-----END SIGNED MESSAGE-----\n";
+    std::fs::write(&signature, x509).unwrap();
+    let (code, said) = asked(&["--allowed-signers", &signers]);
+    assert!(code == Some(1) && said.contains("X.509"), "{said}");
 }
 
 #[test]
