@@ -14,6 +14,7 @@ use verify::load::policy::Policy;
 use verify::manifest::Manifest;
 use verify::plan::ReleasePlan;
 use verify::rebuild::{binary, compare, pins::Pins};
+use verify::trust::allowed_signers::AllowedSigners;
 use verify::trust::keyring::Keyring;
 use verify::trust::openpgp::{SignatureRules, verify_detached_canonical, verify_each};
 use verify::trust::tag::{Authorised, TagObject, verify_tag};
@@ -24,6 +25,10 @@ use super::Parser;
 const CERTIFICATE: &[u8] = include_bytes!("seeds/certificate.asc");
 const SIGNATURE: &[u8] = include_bytes!("seeds/signature.asc");
 const SIGNED: &[u8] = b"signed\n";
+/// SSH keys that `ssh-keygen` made, each with a signature over [`SIGNED`]; thrown away likewise.
+const SIGNERS: &[u8] = include_bytes!("seeds/allowed-signers");
+/// A time at which every key is in force, since 1970.
+const NOW: Duration = Duration::from_secs(1_800_000_000);
 /// A tag object that the same key signed.
 const TAG: &[u8] = include_bytes!("seeds/tag");
 const DIGEST: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
@@ -118,6 +123,18 @@ pub(super) fn all(root: &Path) -> Vec<Parser> {
         })),
         slow(parser("signature", vec![seed(SIGNATURE)], signature)),
         slow(parser("tag", vec![seed(TAG)], tag)),
+        parser("allowed-signers", vec![seed(SIGNERS)], |bytes| {
+            text(bytes, |text| drop(AllowedSigners::parse(text)));
+        }),
+        slow(parser(
+            "ssh-signature",
+            vec![
+                seed(include_bytes!("seeds/ssh-ed25519.sig")),
+                seed(include_bytes!("seeds/ssh-ecdsa.sig")),
+                seed(include_bytes!("seeds/ssh-rsa.sig")),
+            ],
+            ssh_signature,
+        )),
         slow(parser("binary", vec![Some(elf)], |bytes| {
             drop(dep_v0::read(bytes));
             drop(binary::needs(bytes));
@@ -163,9 +180,8 @@ fn statement(payload: &[u8]) {
     }
 }
 
-/// A time at which the certificate is in force.
 fn rules() -> SignatureRules {
-    SignatureRules::strict(SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000))
+    SignatureRules::strict(SystemTime::UNIX_EPOCH + NOW)
 }
 
 fn signature(bytes: &[u8]) {
@@ -174,6 +190,13 @@ fn signature(bytes: &[u8]) {
     };
     drop(verify_each(SIGNED, bytes, &keyring, &rules()));
     drop(verify_detached_canonical(SIGNED, bytes, &keyring, &rules()));
+}
+
+fn ssh_signature(bytes: &[u8]) {
+    let parsed = std::str::from_utf8(SIGNERS).map(AllowedSigners::parse);
+    if let Ok(Ok(signers)) = parsed {
+        drop(signers.verify(SIGNED, bytes, "git", SystemTime::UNIX_EPOCH + NOW));
+    }
 }
 
 fn tag(bytes: &[u8]) {
