@@ -9,6 +9,7 @@ INSERT INTO titles_fts (rowid, title)
 SELECT m.rowid, v.body ->> '$.title'
 FROM memories AS m JOIN versions AS v ON v.seq = m.version_seq ORDER BY m.rowid;
 
--- Eight pieces of an index before they are merged, not four: half of the merging is spared.
-INSERT INTO memories_fts (memories_fts, rank) VALUES ('automerge', 8);
-INSERT INTO titles_fts (titles_fts, rank) VALUES ('automerge', 8);
+-- Sixteen pieces of an index before they are merged, not four: half of the merging is spared, and
+-- a search looks into some more pieces.
+INSERT INTO memories_fts (memories_fts, rank) VALUES ('automerge', 16);
+INSERT INTO titles_fts (titles_fts, rank) VALUES ('automerge', 16);
