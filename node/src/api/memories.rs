@@ -253,14 +253,19 @@ pub async fn create(
 ) -> Result<Response, Problem> {
     let draft = MemoryDraft::check(body.value, &agent, state.store.clock().now())?;
     let key = idempotency::key_of(&headers, "POST /memories", &body.bytes)?;
-    let (created, replayed) = state
-        .store
-        .write(move |write| {
-            write.once(key.as_ref(), |write| {
-                write.create_memory(&draft).map(Created::from)
-            })
-        })
-        .await?;
+    let (created, replayed) = match key {
+        None => (state.store.create_memory(draft).await?.into(), false),
+        Some(key) => {
+            state
+                .store
+                .write(move |write| {
+                    write.once(Some(&key), |write| {
+                        write.create_memory(&draft).map(Created::from)
+                    })
+                })
+                .await?
+        }
+    };
     let tag = etag(&created.version_id);
     let mut response = (StatusCode::CREATED, Json(created)).into_response();
     response.headers_mut().insert(header::ETAG, tag);

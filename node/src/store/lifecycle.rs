@@ -12,16 +12,18 @@ use rusqlite::{Connection, OptionalExtension as _};
 use super::error::StoreError;
 use super::key::{DatabaseKey, Passphrase};
 use super::log::{Log, LogState};
+use super::memories::Stored;
 use super::open::{Connector, Role};
 use super::open_error::OpenError;
 use super::preflight::{self, PLAINTEXT_MAGIC, beside, has_wal};
 use super::reader::{ReadContext, ReaderPool};
-use super::writer::{WriteContext, Writer, WriterHealth};
+use super::writer::{Undo, WriteContext, Writer, WriterHealth};
 use super::{migrate, settings};
 use crate::clock::Clock;
 use crate::identity::entropy::random;
 use crate::identity::head::{self, Head, HeadFile, HeadState};
 use crate::identity::keys::{AuthorKey, AuthorSecret};
+use crate::model::MemoryDraft;
 
 /// How a database is to be opened.
 #[derive(Clone, Copy, Debug)]
@@ -168,7 +170,19 @@ impl Store {
         T: Send + 'static,
         F: FnOnce(&mut WriteContext<'_>) -> Result<T, StoreError> + Send + 'static,
     {
-        self.inner.writer.write(work).await
+        self.inner.writer.write(Undo::Command, work).await
+    }
+
+    /// Stores a new memory; the same as [`Store::write`] with nothing but
+    /// [`WriteContext::create_memory`], and cheaper.
+    ///
+    /// # Errors
+    /// Those of [`Store::write`].
+    pub async fn create_memory(&self, draft: MemoryDraft) -> Result<Stored, StoreError> {
+        self.inner
+            .writer
+            .write(Undo::Group, move |write| write.create_memory(&draft))
+            .await
     }
 
     /// The same as [`Store::write`] for code that may block.

@@ -1,8 +1,8 @@
 //! The one writer: a thread that takes commands from a bounded queue and commits them in groups.
 //!
 //! A group is what has queued up while the last commit was on its way to the disk: at most 256
-//! commands or 2 ms of work, a SAVEPOINT each, one COMMIT with `synchronous=FULL`. Nobody gets an
-//! answer before that COMMIT. When it fails, everyone in the group is told so, `/readyz` turns,
+//! commands or 2 ms of work, a SAVEPOINT each where one is needed, one COMMIT with
+//! `synchronous=FULL`. Nobody gets an answer before that COMMIT. When it fails, everyone in the group is told so, `/readyz` turns,
 //! and reads go on; the next commit that succeeds turns it back.
 
 use std::fs::File;
@@ -90,13 +90,26 @@ impl WriterHealth {
     }
 }
 
+/// What an error of a command takes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Undo {
+    /// The command alone: it runs inside a SAVEPOINT.
+    Command,
+    /// The whole group. For a command that refuses nothing once it writes, so that an error of it
+    /// is the database's, which would end the group anyway. SQLite then need not keep a copy of
+    /// every page that the command changes.
+    Group,
+}
+
 trait Job: Send {
+    fn undo(&self) -> Undo;
     fn run(&mut self, context: &mut WriteContext<'_>) -> Result<(), StoreError>;
     fn fail(&mut self, error: StoreError);
     fn answer(self: Box<Self>);
 }
 
 struct TypedJob<T, F> {
+    undo: Undo,
     work: Option<F>,
     result: Result<T, StoreError>,
     reply: oneshot::Sender<Result<T, StoreError>>,
@@ -107,6 +120,10 @@ where
     T: Send,
     F: FnOnce(&mut WriteContext<'_>) -> Result<T, StoreError> + Send,
 {
+    fn undo(&self) -> Undo {
+        self.undo
+    }
+
     fn run(&mut self, context: &mut WriteContext<'_>) -> Result<(), StoreError> {
         let Some(work) = self.work.take() else {
             return Err(StoreError::Closed);
@@ -179,13 +196,18 @@ impl Writer {
         &self.health
     }
 
-    fn submit<T, F>(&self, work: F) -> Result<oneshot::Receiver<Result<T, StoreError>>, StoreError>
+    fn submit<T, F>(
+        &self,
+        undo: Undo,
+        work: F,
+    ) -> Result<oneshot::Receiver<Result<T, StoreError>>, StoreError>
     where
         T: Send + 'static,
         F: FnOnce(&mut WriteContext<'_>) -> Result<T, StoreError> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
         let job = TypedJob {
+            undo,
             work: Some(work),
             result: Err(StoreError::Closed),
             reply,
@@ -203,12 +225,14 @@ impl Writer {
         Ok(answer)
     }
 
-    pub(super) async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
+    pub(super) async fn write<T, F>(&self, undo: Undo, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: FnOnce(&mut WriteContext<'_>) -> Result<T, StoreError> + Send + 'static,
     {
-        self.submit(work)?.await.map_err(|_| StoreError::Closed)?
+        self.submit(undo, work)?
+            .await
+            .map_err(|_| StoreError::Closed)?
     }
 
     pub(super) fn write_blocking<T, F>(&self, work: F) -> Result<T, StoreError>
@@ -216,7 +240,7 @@ impl Writer {
         T: Send + 'static,
         F: FnOnce(&mut WriteContext<'_>) -> Result<T, StoreError> + Send + 'static,
     {
-        self.submit(work)?
+        self.submit(Undo::Command, work)?
             .blocking_recv()
             .map_err(|_| StoreError::Closed)?
     }
@@ -365,20 +389,35 @@ impl Worker {
         Ok(())
     }
 
-    /// Runs one command inside its SAVEPOINT; an error here is the whole group's.
+    /// Runs one command; an error here is the whole group's.
     fn run_one(&mut self, job: &mut dyn Job) -> Result<(), StoreError> {
-        self.conn.prepare_cached("SAVEPOINT command")?.execute([])?;
-        let before = self.state.clone();
+        if job.undo() == Undo::Command {
+            self.run_inside_savepoint(job)?;
+        } else {
+            self.run_bare(job)?;
+        }
+        self.index.keep();
+        if self.index.is_large() {
+            self.index.apply(&self.conn)?;
+        }
+        Ok(())
+    }
+
+    fn run_bare(&mut self, job: &mut dyn Job) -> Result<(), StoreError> {
         let now = self.clock.now();
-        let mut context = WriteContext {
+        job.run(&mut WriteContext {
             conn: &self.conn,
             log: &self.log,
             state: &mut self.state,
             index: &self.index,
             now,
-        };
-        let ran = job.run(&mut context);
-        if let Err(error) = ran {
+        })
+    }
+
+    fn run_inside_savepoint(&mut self, job: &mut dyn Job) -> Result<(), StoreError> {
+        self.conn.prepare_cached("SAVEPOINT command")?.execute([])?;
+        let before = self.state.clone();
+        if let Err(error) = self.run_bare(job) {
             self.state = before;
             self.index.forget_command();
             // SQLite itself rolls back on a full disk or a failed device: then nothing is left
@@ -391,10 +430,6 @@ impl Worker {
                 .execute([])?;
         }
         self.conn.prepare_cached("RELEASE command")?.execute([])?;
-        self.index.keep();
-        if self.index.is_large() {
-            self.index.apply(&self.conn)?;
-        }
         Ok(())
     }
 }
