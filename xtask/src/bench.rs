@@ -81,8 +81,10 @@ fn node(arguments: &[String]) -> anyhow::Result<ExitCode> {
         let text = format!(
             "{machine}. Client and server share the cores. Memories of some 300 bytes, answers of \
              ten; `memory-node` encrypts, signs each version and syncs each commit, `ai-memory` \
-             0.6.4 with SQLCipher has its own defaults. Syncs and CPU are the server's, for one \
-             request; memory is its peak.\n\n{rows}"
+             0.6.4 with SQLCipher has its own defaults and syncs only now and then. Syncs and CPU are \
+             the server's, for one request; memory is its peak. Where a line says how many memories \
+             it was among, `ai-memory` may stand in a line of its own: its API takes a memory in a \
+             thousand microseconds, so its large store is smaller.\n\n{rows}"
         );
         document::put("bench node", "The node", &text)?;
     }

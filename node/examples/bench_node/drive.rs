@@ -35,17 +35,29 @@ impl Connection {
             let Some(head) = find(&self.buffer, b"\r\n\r\n") else {
                 continue;
             };
-            let text = String::from_utf8_lossy(&self.buffer[..head]).to_ascii_lowercase();
-            let length: usize = text.split_once("content-length: ").map_or(0, |(_, rest)| {
-                rest.split("\r\n").next().unwrap().parse().unwrap()
-            });
+            let length = content_length(&self.buffer[..head]);
             while self.buffer.len() < head + 4 + length {
                 let read = self.stream.read_buf(&mut self.buffer).await.unwrap();
                 assert!(read > 0, "the server hung up");
             }
-            return (text[9..12].parse().unwrap(), &self.buffer[head + 4..]);
+            let status = std::str::from_utf8(&self.buffer[9..12]).unwrap();
+            return (status.parse().unwrap(), &self.buffer[head + 4..]);
         }
     }
+}
+
+/// What the head says; 0: nothing.
+fn content_length(head: &[u8]) -> usize {
+    const NAME: &[u8] = b"content-length: ";
+    let mut lines = head.split(|byte| *byte == b'\n');
+    let line = lines.find(|line| {
+        line.get(..NAME.len())
+            .is_some_and(|name| name.eq_ignore_ascii_case(NAME))
+    });
+    line.map_or(0, |line| {
+        let digits = std::str::from_utf8(&line[NAME.len()..]).unwrap();
+        digits.trim_end().parse().unwrap()
+    })
 }
 
 fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {

@@ -15,6 +15,7 @@
     reason = "a measuring program"
 )]
 
+mod aims;
 mod drive;
 mod measure;
 mod server;
@@ -61,7 +62,8 @@ struct Args {
 
 fn main() {
     let args = Args::parse();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+    // One thread drives all connections: the servers need the cores more than the client does.
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .unwrap();
@@ -74,7 +76,7 @@ fn main() {
         let memories = args.other_memories.unwrap_or(args.memories);
         rows.extend(runtime.block_on(measure::all(&other, &args, memories, &texts)));
     }
-    let table = table::markdown(&rows);
+    let table = format!("{}\n{}", table::markdown(&rows), aims::judge(&rows));
     println!("{table}");
     if let Some(path) = &args.table {
         std::fs::write(path, table).unwrap();

@@ -68,7 +68,8 @@ fn line(row: &Row, ratio: &str) -> String {
     )
 }
 
-fn time(us: u64) -> String {
+/// Milliseconds, with two places where they are few.
+pub(crate) fn time(us: u64) -> String {
     if us < 10_000 {
         format!("{}.{:02} ms", us / 1000, us % 1000 / 10)
     } else {
@@ -76,7 +77,8 @@ fn time(us: u64) -> String {
     }
 }
 
+/// KiB as MiB.
 #[expect(clippy::cast_precision_loss, reason = "shown in whole mebibytes")]
-fn mebibytes(kib: u64) -> f64 {
+pub(crate) fn mebibytes(kib: u64) -> f64 {
     kib as f64 / 1024.0
 }
