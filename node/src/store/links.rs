@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use rusqlite::{OptionalExtension as _, params};
 
+use super::append::Entry;
 use super::error::StoreError;
-use super::log::Entry;
 use super::memories::not_found;
 use super::reader::ReadContext;
 use super::writer::WriteContext;

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use rusqlite::types::Value as Sql;
 use rusqlite::{OptionalExtension as _, Row, params, params_from_iter};
 
+use super::append::{Appended, Entry};
 use super::error::StoreError;
-use super::log::{Appended, Entry};
 use super::reader::ReadContext;
 use super::writer::WriteContext;
 use crate::clock::Timestamp;

@@ -4,6 +4,7 @@
 //! key fitted, whose schema is the newest and whose log agrees with its signed head.
 
 mod adopt;
+mod append;
 mod check;
 mod check_index;
 mod copies;
