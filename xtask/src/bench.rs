@@ -10,10 +10,12 @@ mod document;
 mod federation;
 #[cfg(feature = "engineer")]
 mod measure;
+mod store;
 #[cfg(feature = "engineer")]
 mod verify;
 mod webhooks;
 
+use std::path::Path;
 use std::process::{ExitCode, ExitStatus};
 
 use anyhow::Context as _;
@@ -40,23 +42,7 @@ pub(crate) fn soak(args: &SoakArgs) -> anyhow::Result<ExitCode> {
     if args.what == Soaked::Webhooks {
         return webhooks::soak();
     }
-    // Other points in time in each run; the tests print the seed, and `--seed` repeats it.
-    let seed = args.seed.unwrap_or_else(std::process::id);
-    let status = cargo()
-        .args([
-            "test",
-            "--locked",
-            "--release",
-            "--package",
-            "node",
-            "--test",
-            "it",
-        ])
-        .args(["power_cut", "--", "--nocapture"])
-        .env("HALLMARK_KILLS", args.kills.to_string())
-        .env("HALLMARK_SEED", seed.to_string())
-        .status()?;
-    Ok(code(status))
+    store::soak(args)
 }
 
 /// Builds the node, drives it over HTTP, and writes the table into the document.
@@ -82,9 +68,8 @@ fn node(arguments: &[String]) -> anyhow::Result<ExitCode> {
             "{machine}. Client and server share the cores. Memories of some 300 bytes, answers of \
              ten; `memory-node` encrypts, signs each version and syncs each commit, `ai-memory` \
              0.6.4 with SQLCipher has its own defaults and syncs only now and then. Syncs and CPU are \
-             the server's, for one request; memory is its peak. Where a line says how many memories \
-             it was among, `ai-memory` may stand in a line of its own: its API takes a memory in a \
-             thousand microseconds, so its large store is smaller.\n\n{rows}"
+             the server's, for one request; memory is its peak. `ai-memory` takes about a millisecond to \
+             take in a memory, so its large store holds as many as its own lines say.\n\n{rows}"
         );
         document::put("bench node", "The node", &text)?;
     }
@@ -116,4 +101,14 @@ fn code(status: ExitStatus) -> ExitCode {
         Some(1 | 101) => FALSE,
         _ => NO_VERDICT,
     })
+}
+
+/// An old table is not taken for a new one.
+fn forget(table: &Path) -> anyhow::Result<()> {
+    match std::fs::remove_file(table) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("removing `{}`", table.display()))
+        }
+        _ => Ok(()),
+    }
 }

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 
-use super::{cargo, code, document};
+use super::{cargo, code, document, forget};
 use crate::talk;
 use crate::tidy;
 
@@ -52,16 +52,6 @@ pub(super) fn measure(arguments: &[String]) -> anyhow::Result<ExitCode> {
         put(&table, "bench webhooks", "Webhooks")?;
     }
     Ok(code(status))
-}
-
-/// An old table is not taken for a new one.
-fn forget(table: &std::path::Path) -> anyhow::Result<()> {
-    match fs::remove_file(table) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("removing `{}`", table.display()))
-        }
-        _ => Ok(()),
-    }
 }
 
 fn put(table: &std::path::Path, task: &str, heading: &str) -> anyhow::Result<()> {
