@@ -172,7 +172,7 @@ fn digest_of(text: &str) -> Result<[u8; 32], Problem> {
         Problem::new(
             StatusCode::BAD_REQUEST,
             "invalid_field",
-            "`digest` is not 64 hex digits",
+            "`digest` is not 64 hex digits, as `quarantine list` shows them",
         )
     })?;
     Ok(digest)

@@ -10,6 +10,7 @@ use crate::cli::Common;
 use crate::client::Node;
 use crate::config::DataDir;
 use crate::exit::{Failure, REFUTED};
+use crate::federation::trust::Trust;
 use crate::passphrase;
 use crate::store::{self, OpenError};
 
@@ -70,6 +71,7 @@ pub fn run(common: &Common) -> Result<(), Failure> {
         database(&mut found, &data, &source);
     }
     token(&mut found, &data);
+    lists(&mut found, &data);
     show(common, &found)
 }
 
@@ -231,6 +233,27 @@ fn token(found: &mut Examination, data: &DataDir) {
             remake,
         ),
         Ok(_) => found.good("token", show_path(&path)),
+    }
+}
+
+/// The lists of the federation; neither there: this node has none.
+fn lists(found: &mut Examination, data: &DataDir) {
+    let (peers, authors) = (data.peers(), data.authors());
+    if !peers.exists() {
+        return found.good("federation", "no peers are listed");
+    }
+    match Trust::load(&peers, &authors) {
+        Ok(trust) => {
+            let count = trust.allowlist().len();
+            let detail = format!("{count} peers, {} authors", trust.authors().authors().count());
+            found.good("federation", detail);
+        }
+        Err(error) => found.note(
+            "federation",
+            State::Bad,
+            error.to_string(),
+            Some("one peer a line, `sha256:<fingerprint> name [host:port]`; authors by `memory-node author new`; an empty file is nobody".to_owned()),
+        ),
     }
 }
 

@@ -40,6 +40,12 @@ pub fn quarantine(common: &Common, command: QuarantineCommand) -> Result<(), Fai
 }
 
 fn show_peers(answer: &Value) -> String {
+    if text_of(answer, "federation") == "off" {
+        return format!(
+            "federation off, {} versions\n`memory-node serve --federation-listen HOST:PORT` turns it on; how each peer is, a running node says",
+            text_of(answer, "versions")
+        );
+    }
     let mut out = format!(
         "federation {}, {} versions, digest {}\n",
         text_of(answer, "federation"),

@@ -12,6 +12,7 @@ use rustls::pki_types::ServerName;
 use serde::Serialize;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use tokio_util::sync::CancellationToken;
 
 use super::allowlist::Peer;
 use super::hub::Hub;
@@ -68,6 +69,7 @@ pub enum DialError {
 pub struct Connection {
     sender: SendRequest<Full<Bytes>>,
     driver: tokio::task::JoinHandle<()>,
+    ended: CancellationToken,
     peer: Fingerprint,
     host: String,
 }
@@ -108,7 +110,10 @@ impl Connection {
         let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
             .map_err(|error| DialError::Broken(error.to_string()))?;
+        let ended = CancellationToken::new();
+        let guard = ended.clone().drop_guard();
         let driver = tokio::spawn(async move {
+            let _guard = guard;
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "federation: a dialled connection broke");
             }
@@ -116,6 +121,7 @@ impl Connection {
         Ok(Self {
             sender,
             driver,
+            ended,
             peer: peer.fingerprint,
             host: address.to_owned(),
         })
@@ -125,6 +131,11 @@ impl Connection {
     #[must_use]
     pub fn is_closed(&self) -> bool {
         self.sender.is_closed()
+    }
+
+    /// Is cancelled when it has ended, whoever ended it.
+    pub(super) fn ended(&self) -> CancellationToken {
+        self.ended.clone()
     }
 
     /// Asks with `GET`.

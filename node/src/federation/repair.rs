@@ -42,7 +42,7 @@ impl Step {
         }
         let own = hub.with_set(VersionSet::total).await?;
         // Where most of it must be new here, reading it in order costs less than comparing.
-        if own.count.saturating_mul(2) < log.count {
+        if own.count.saturating_mul(2) < log.count.max(1) {
             return Ok(());
         }
         let differences = self.differences().await?;

@@ -75,10 +75,13 @@ pub async fn keep_in_step(hub: Arc<Hub>, peer: Peer, address: String, stop: Canc
             }
         };
         let failed = step.connection.is_none();
+        let ended = step.connection.as_ref().map(Connection::ended);
         tokio::select! {
             () = stop.cancelled() => return,
             () = wake.notified() => {}
             () = tokio::time::sleep(wait) => {}
+            // A peer that was killed is told of at once, not at the next look.
+            () = after_the_end(ended), if !failed => {}
             () = step.something_new(), if !failed => {
                 if let Err(error) = step.poke().await {
                     step.connection = None;
@@ -278,6 +281,15 @@ impl Step {
             Err(other) => Err(other),
         }
     }
+}
+
+/// Some time after a connection has ended: who ends each one at once is not dialled in a circle.
+async fn after_the_end(ended: Option<CancellationToken>) {
+    match ended {
+        Some(ended) => ended.cancelled().await,
+        None => std::future::pending().await,
+    }
+    tokio::time::sleep(BACKOFF.0).await;
 }
 
 async fn joined(

@@ -192,3 +192,30 @@ fn a_restored_node_gets_back_what_it_lost_from_its_peer() {
         (again.digest() == served[0].digest()).then_some(())
     });
 }
+
+#[test]
+fn a_peer_that_is_killed_is_told_of_at_once() {
+    let (nodes, mut served) = band(2, "");
+    nodes[0].write_peers(&line(&nodes[1], "b", Some(&served[1])));
+    nodes[1].write_peers(&line(&nodes[0], "a", None));
+    served[0].create("kept");
+    eventually("both have it", || {
+        (served[1].titles() == ["kept"]).then_some(())
+    });
+    eventually("equal", || {
+        (served[0].peer("b")["digest_equal"] == true).then_some(())
+    });
+    served.remove(1).kill();
+    let killed = std::time::Instant::now();
+    let error = eventually("it is told", || {
+        served[0].peer("b")["last_error"]
+            .as_str()
+            .map(str::to_owned)
+    });
+    let took = killed.elapsed();
+    assert!(error.contains("cannot connect"), "{error}");
+    // The next look would have come after five seconds.
+    assert!(took < std::time::Duration::from_secs(2), "{took:?}");
+    let text = nodes[0].run(&["peers"]).ok().stdout;
+    assert!(text.contains("b  failing"), "{text}");
+}

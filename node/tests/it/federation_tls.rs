@@ -255,25 +255,61 @@ fn whoever_answers_a_dial_must_be_that_very_peer() {
     }
 }
 
+/// Names of certificates, and from which day to which they are valid.
+const DATES: [(&str, i64, i64); 3] = [("old", -20, -10), ("new", 10, 20), ("good", -10, 10)];
+
+fn dated(
+    folder: &Path,
+    name: &str,
+    from: i64,
+    to: i64,
+) -> node::federation::identity::NodeCertificate {
+    let mut wanted = rcgen::CertificateParams::new(vec!["x.invalid".to_owned()]).unwrap();
+    let now = time::OffsetDateTime::now_utc();
+    wanted.not_before = now + time::Duration::days(from);
+    wanted.not_after = now + time::Duration::days(to);
+    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
+    let made = wanted.self_signed(&key).unwrap();
+    let (crt, secret) = (
+        folder.join(format!("{name}.crt")),
+        folder.join(format!("{name}.key")),
+    );
+    std::fs::write(&crt, made.pem()).unwrap();
+    crate::support::write_private(&secret, &key.serialize_pem());
+    node::federation::identity::NodeCertificate::load_or_make(&crt, &secret).unwrap()
+}
+
+#[test]
+fn a_dialled_peer_whose_pinned_certificate_is_not_in_force_is_refused() {
+    let node = Scratch::federated();
+    let rt = runtime();
+    let dir = tempfile::tempdir().unwrap();
+    let (peers, authors) = (dir.path().join("p"), dir.path().join("a"));
+    std::fs::write(&peers, format!("{} node\n", node.fingerprint())).unwrap();
+    std::fs::write(&authors, "").unwrap();
+    let trust = Arc::new(node::federation::trust::Trust::load(&peers, &authors).unwrap());
+    for (name, from, to) in DATES {
+        let own = dated(dir.path(), name, from, to);
+        let config = tls::server_config(&own, Arc::clone(&trust)).unwrap();
+        let listener = rt
+            .block_on(tokio::net::TcpListener::bind("127.0.0.1:0"))
+            .unwrap();
+        let address = listener.local_addr().unwrap();
+        node.write_peers(&format!("{} {name} {address}\n", own.fingerprint()));
+        let served = node.serve_federated();
+        let believed = rt.block_on(impostor(listener, config));
+        assert_eq!(believed, name == "good", "{name}");
+        served.stop();
+    }
+}
+
 #[test]
 fn an_expired_or_not_yet_valid_certificate_is_refused_though_it_is_pinned() {
     let node = Scratch::federated();
     let dir = tempfile::tempdir().unwrap();
     let mut list = String::new();
-    for (name, from, to) in [("old", -20, -10), ("new", 10, 20), ("good", -10, 10)] {
-        let mut wanted = rcgen::CertificateParams::new(vec!["x.invalid".to_owned()]).unwrap();
-        let now = time::OffsetDateTime::now_utc();
-        wanted.not_before = now + time::Duration::days(from);
-        wanted.not_after = now + time::Duration::days(to);
-        let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
-        let made = wanted.self_signed(&key).unwrap();
-        let (crt, secret) = (
-            dir.path().join(format!("{name}.crt")),
-            dir.path().join(format!("{name}.key")),
-        );
-        std::fs::write(&crt, made.pem()).unwrap();
-        crate::support::write_private(&secret, &key.serialize_pem());
-        let own = node::federation::identity::NodeCertificate::load_or_make(&crt, &secret).unwrap();
+    for (name, from, to) in DATES {
+        let own = dated(dir.path(), name, from, to);
         list.push_str(&format!("{} {name}\n", own.fingerprint()));
     }
     node.write_peers(&list);
@@ -383,6 +419,10 @@ fn a_missing_or_broken_list_refuses_to_start() {
     };
     node.write_peers("sha256:zz nobody\n");
     assert_eq!(start(&node).error_code(), "lists");
+    let doctor = node.run(&["doctor"]);
+    assert_eq!(doctor.code, 1, "{doctor:?}");
+    assert!(doctor.stdout.contains("BAD      federation"), "{doctor:?}");
+    assert!(doctor.stdout.contains("line 1"), "{doctor:?}");
     std::fs::remove_file(node.peers_file()).unwrap();
     let ran = start(&node);
     assert_eq!((ran.code, ran.error_code().as_str()), (2, "lists"));
