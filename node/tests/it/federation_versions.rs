@@ -333,8 +333,9 @@ fn what_is_pulled_is_judged_in_the_same_way() {
     let config = tls::server_config(&friend.own, trust).unwrap();
     rt.spawn(feed(listener, config, cargo.wires.clone()));
     node.write_peers(&format!("{} played {address}\n", friend.fingerprint()));
-    eventually("the good one is there", || {
-        (served.titles().len() == 2).then_some(())
+    // What is taken in and what is held are two writes.
+    eventually("the good one is there, and the others are held", || {
+        (served.titles().len() == 2 && !served.held().is_empty()).then_some(())
     });
     check_quarantine(&node, &served, &cargo, "pulled");
     let now = served
