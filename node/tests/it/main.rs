@@ -11,6 +11,7 @@ mod api_search;
 mod at_rest;
 mod authority;
 mod authors;
+mod commit_groups;
 mod convergence;
 mod db_copies;
 mod ed25519_vectors;
