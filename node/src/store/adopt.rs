@@ -53,67 +53,63 @@ pub struct Taken {
 
 /// What the attached database holds; `None`: it has no table of memories.
 pub(super) fn rows(conn: &Connection) -> Result<Option<Found>, OpenError> {
-    let columns = columns_of(conn, "memories")?;
-    if !has(&columns, &["id", "title", "content"]) {
+    let Some(columns) = columns_of(conn, "memories", &["id", "title", "content"])? else {
         return Ok(None);
-    }
+    };
     let mut found = Found::default();
-    let mut statement = conn.prepare("SELECT * FROM other.memories")?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
-        let reader = RowReader {
-            row,
-            columns: &columns,
-        };
-        match reader.memory() {
-            Ok(memory) => found.memories.push(memory),
-            Err(reason) => found.refused.push(RefusedRow {
-                table: "memories",
-                row: reader.shown("id"),
-                reason,
-            }),
-        }
+    let refused = &mut found.refused;
+    found.memories = read(conn, "memories", &columns, &["id"], refused, |row| {
+        row.memory()
+    })?;
+    let ends = ["source_id", "target_id"];
+    if let Some(columns) = columns_of(conn, "memory_links", &ends)? {
+        found.links = read(conn, "memory_links", &columns, &ends, refused, |row| {
+            row.link()
+        })?;
     }
-    links(conn, &mut found)?;
     Ok(Some(found))
 }
 
-fn links(conn: &Connection, found: &mut Found) -> Result<(), OpenError> {
-    let columns = columns_of(conn, "memory_links")?;
-    if !has(&columns, &["source_id", "target_id"]) {
-        return Ok(());
-    }
-    let mut statement = conn.prepare("SELECT * FROM other.memory_links")?;
+/// What each row of a table says; those that cannot be read are refused by the columns `names`.
+fn read<T>(
+    conn: &Connection,
+    table: &'static str,
+    columns: &BTreeSet<String>,
+    names: &[&str],
+    refused: &mut Vec<RefusedRow>,
+    what: impl Fn(&RowReader<'_>) -> Result<T, String>,
+) -> Result<Vec<T>, OpenError> {
+    let mut statement = conn.prepare(&format!("SELECT * FROM other.{table}"))?;
     let mut rows = statement.query([])?;
+    let mut read = Vec::new();
     while let Some(row) = rows.next()? {
-        let reader = RowReader {
-            row,
-            columns: &columns,
-        };
-        match reader.link() {
-            Ok(link) => found.links.push(link),
-            Err(reason) => found.refused.push(RefusedRow {
-                table: "memory_links",
-                row: format!(
-                    "{} -> {}",
-                    reader.shown("source_id"),
-                    reader.shown("target_id")
-                ),
-                reason,
-            }),
+        let reader = RowReader { row, columns };
+        match what(&reader) {
+            Ok(found) => read.push(found),
+            Err(reason) => {
+                let shown: Vec<String> = names.iter().map(|name| reader.shown(name)).collect();
+                refused.push(RefusedRow {
+                    table,
+                    row: shown.join(" -> "),
+                    reason,
+                });
+            }
         }
     }
-    Ok(())
+    Ok(read)
 }
 
-fn columns_of(conn: &Connection, table: &str) -> Result<BTreeSet<String>, OpenError> {
+/// The columns of a table of the attached database; `None`: one that is needed is not there.
+fn columns_of(
+    conn: &Connection,
+    table: &str,
+    needed: &[&str],
+) -> Result<Option<BTreeSet<String>>, OpenError> {
     let mut statement = conn.prepare("SELECT name FROM pragma_table_info(?1, 'other')")?;
     let names = statement.query_map([table], |row| row.get(0))?;
-    Ok(names.collect::<Result<_, _>>()?)
-}
-
-fn has(columns: &BTreeSet<String>, needed: &[&str]) -> bool {
-    needed.iter().all(|name| columns.contains(*name))
+    let columns: BTreeSet<String> = names.collect::<Result<_, _>>()?;
+    let whole = needed.iter().all(|name| columns.contains(*name));
+    Ok(whole.then_some(columns))
 }
 
 /// Reads one row by the names of its columns.

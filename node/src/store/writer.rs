@@ -2,8 +2,8 @@
 //!
 //! A group is what has queued up while the last commit was on its way to the disk: at most 256
 //! commands or 2 ms of work, a SAVEPOINT each where one is needed, one COMMIT with
-//! `synchronous=FULL`. Nobody gets an answer before that COMMIT. When it fails, everyone in the group is told so, `/readyz` turns,
-//! and reads go on; the next commit that succeeds turns it back.
+//! `synchronous=FULL`. Nobody gets an answer before that COMMIT. When it fails, everyone in the
+//! group is told so, `/readyz` turns, and reads go on; the next commit that succeeds turns it back.
 
 use std::fs::File;
 use std::io::Write as _;
